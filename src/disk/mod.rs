@@ -1,0 +1,10 @@
+//! Everything that touches airut's own directories: the only writer, and the only user of file locks.
+
+pub mod layout;
+pub mod queue;
+pub mod session;
+pub mod lock;
+pub mod write;
+pub mod runtime;
+pub mod repo;
+pub mod config;

@@ -1,0 +1,4 @@
+//! The one door to other programs: clean environment, deadline, own process group, TERM then KILL.
+
+pub mod program;
+pub mod interrupt;

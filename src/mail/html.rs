@@ -1,0 +1,178 @@
+//! HTML mail to Markdown-like text. The only user of `html2text`.
+
+use crate::base::limits;
+use crate::mail::decode::cut;
+use crate::mail::markup;
+use crate::mail::plain::{self, Quotes};
+use crate::mail::quotes;
+use html2text::config;
+use html2text::render::TextDecorator;
+use std::panic::catch_unwind;
+
+/// What somebody wrote in an HTML mail, as text; with `keep`, quotes and all.
+#[must_use]
+pub fn request(html: &str, keep: bool) -> String {
+    let stripped = quotes::strip(cut(html, limits::HTML_BYTES), keep);
+    let text = if stripped.deep { markup::bare_text(&stripped.html) } else { text(&stripped.html) };
+    let text = if stripped.cut { plain::without_attribution(&text) } else { text };
+    let quotes = if keep || stripped.marked { Quotes::Keep } else { Quotes::Attributed };
+    plain::strip(&close_up(&text), quotes)
+}
+
+/// Programs write empty lines as paragraphs with a blank in them: one is enough.
+fn close_up(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut was_empty = true;
+    for line in text.lines() {
+        let empty = line.trim().is_empty();
+        if !(empty && was_empty) {
+            out.push_str(line);
+            out.push('\n');
+        }
+        was_empty = empty;
+    }
+    out
+}
+
+/// Wide enough that nothing but a very long line is broken, and not so wide that a table of many rows is blown up.
+const WIDTH: usize = 1_000;
+
+/// HTML as text with headings, lists, links, code and tables kept. What the library cannot lay out loses its
+/// shape, not its words.
+#[must_use]
+pub fn text(html: &str) -> String {
+    let html: String = html.chars().filter(|&c| !matches!(c, OPEN | MIDDLE | CLOSE)).collect();
+    let convert = || {
+        config::with_decorator(Markdown::default())
+            .allow_width_overflow()
+            .string_from_read(html.as_bytes(), WIDTH)
+    };
+    match catch_unwind(convert) {
+        Ok(Ok(text)) => tables(&links(&text.replace('\u{a0}', " "))),
+        Ok(Err(_)) | Err(_) => markup::bare_text(&html),
+    }
+}
+
+/// Private-use letters that stand around a link's text and target until both are known.
+const OPEN: char = '\u{e000}';
+const MIDDLE: char = '\u{e001}';
+const CLOSE: char = '\u{e002}';
+
+/// `[text](target)`; only the text where it is the target itself, or where there is nothing to go to.
+fn links(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once(OPEN) {
+        out.push_str(before);
+        let Some((shown, after)) = link.split_once(MIDDLE) else {
+            rest = link;
+            break;
+        };
+        let (target, after) = after.split_once(CLOSE).unwrap_or((after, ""));
+        let bare = |text: &str| {
+            let text = text.trim().trim_start_matches("mailto:").trim_start_matches("https://");
+            text.trim_start_matches("http://").trim_end_matches('/').to_lowercase()
+        };
+        let leads = ["http://", "https://", "mailto:"].iter().any(|scheme| target.starts_with(scheme));
+        if !leads || shown.trim().is_empty() || bare(shown) == bare(target) {
+            out.push_str(shown);
+        } else {
+            out.extend(["[", shown, "](", target, ")"]);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out.retain(|c| !matches!(c, OPEN | MIDDLE | CLOSE));
+    out
+}
+
+/// Turns drawn tables into those of Markdown; one of a single column was there for the layout only.
+fn tables(text: &str) -> String {
+    let is_rule = |line: &str| !line.is_empty() && line.chars().all(|c| matches!(c, '─' | '┬' | '┼' | '┴'));
+    let mut out = String::with_capacity(text.len());
+    let (mut within, mut head) = (false, false);
+    for line in text.lines() {
+        let line = line.trim_end();
+        if is_rule(line) {
+            if within && !head && line.contains('┼') {
+                let columns = line.chars().filter(|&c| c != '─').count() + 1;
+                out.push_str(&format!("|{}\n", "---|".repeat(columns)));
+                head = true;
+            }
+            if line.contains('┬') {
+                (within, head) = (true, false);
+            }
+            within &= !line.contains('┴');
+        } else if within && line.contains('│') {
+            let cells: Vec<&str> = line.split('│').map(str::trim).collect();
+            out.push_str(&format!("| {} |\n", cells.join(" | ")));
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// The marks of Markdown around what HTML marks.
+#[derive(Debug, Clone, Default)]
+struct Markdown {
+    /// Of the links that are open.
+    targets: Vec<String>,
+}
+
+impl TextDecorator for Markdown {
+    type Annotation = ();
+
+    fn decorate_link_start(&mut self, target: &str) -> (String, ()) {
+        self.targets.push(target.to_owned());
+        (OPEN.to_string(), ())
+    }
+    fn decorate_link_end(&mut self) -> String {
+        format!("{MIDDLE}{}{CLOSE}", self.targets.pop().unwrap_or_default())
+    }
+    fn decorate_em_start(&self) -> (String, ()) {
+        ("*".to_owned(), ())
+    }
+    fn decorate_em_end(&self) -> String {
+        "*".to_owned()
+    }
+    fn decorate_strong_start(&self) -> (String, ()) {
+        ("**".to_owned(), ())
+    }
+    fn decorate_strong_end(&self) -> String {
+        "**".to_owned()
+    }
+    fn decorate_strikeout_start(&self) -> (String, ()) {
+        ("~~".to_owned(), ())
+    }
+    fn decorate_strikeout_end(&self) -> String {
+        "~~".to_owned()
+    }
+    fn decorate_code_start(&self) -> (String, ()) {
+        ("`".to_owned(), ())
+    }
+    fn decorate_code_end(&self) -> String {
+        "`".to_owned()
+    }
+    fn decorate_preformat_first(&self) {}
+    fn decorate_preformat_cont(&self) {}
+    fn decorate_image(&mut self, _: &str, title: &str) -> (String, ()) {
+        (format!("[image: {title}]"), ())
+    }
+    fn header_prefix(&self, level: usize) -> String {
+        format!("{} ", "#".repeat(level))
+    }
+    fn quote_prefix(&self) -> String {
+        "> ".to_owned()
+    }
+    fn unordered_item_prefix(&self) -> String {
+        "- ".to_owned()
+    }
+    fn ordered_item_prefix(&self, number: i64) -> String {
+        format!("{number}. ")
+    }
+    fn make_subblock_decorator(&self) -> Self {
+        Self::default()
+    }
+}

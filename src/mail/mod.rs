@@ -1,0 +1,24 @@
+//! Mail in and out, each library fenced in one file.
+
+pub mod headers;
+pub mod decode;
+pub mod mime;
+pub mod names;
+pub mod types;
+pub mod subject;
+pub mod attribution;
+pub mod plain;
+pub mod markup;
+pub mod quotes;
+pub mod html;
+pub mod parse;
+pub mod prompt;
+pub mod markdown;
+pub mod compose;
+pub mod notice;
+pub mod tls;
+pub mod net;
+pub mod folder;
+pub mod imap;
+pub mod maildir;
+pub mod smtp;

@@ -1,0 +1,170 @@
+//! Every sentence that airut itself writes to people: what happened, and what to do next. All in one place, so that
+//! they read as if written by one. Nothing here names a path of the host, a secret or a stack.
+
+use crate::base::id::{Model, SessionId};
+use crate::base::limits;
+use std::fmt;
+
+/// What a mail tells besides or instead of Claude's answer. `Display` is its text, in Markdown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A new session was taken on; sent at once.
+    Acknowledged {
+        model: Model,
+        dashboard: Option<String>,
+    },
+    /// The answer is what was done until then.
+    TimedOut {
+        seconds: u64,
+        partial: bool,
+    },
+    ImageBuild {
+        output: String,
+    },
+    /// A file of the repository's `.airut/` is wrong.
+    RepositoryConfig {
+        error: String,
+    },
+    MissingSecret {
+        name: String,
+    },
+    /// The remote could not be cloned or fetched.
+    Repository {
+        error: String,
+    },
+    /// Claude Code ended with an error.
+    Agent {
+        error: String,
+    },
+    /// It printed more than is taken, or nothing that could be read.
+    AgentOutput,
+    /// Somebody stopped it.
+    Stopped {
+        partial: bool,
+    },
+    /// Interrupted, continued, and interrupted again.
+    InterruptedTwice,
+    /// Interrupted once, and continued.
+    Continued,
+    /// The conversation could not be resumed.
+    Afresh,
+    /// Neither text nor attachments.
+    EmptyRequest,
+    TooLarge {
+        bytes: u64,
+    },
+    Unreadable,
+    /// It ended well and said nothing.
+    EmptyReply,
+    /// The session that the mail answers is no more.
+    SessionGone {
+        old: SessionId,
+    },
+    /// The sender is authorized, and was not in that conversation.
+    NotAParticipant {
+        old: SessionId,
+    },
+    /// A model was named on a reply.
+    ModelIgnored {
+        asked: Model,
+        used: Model,
+    },
+    UnknownModel {
+        asked: String,
+    },
+    /// The sandbox or its proxy did not start or ended early.
+    Sandbox,
+    /// Files for the answer that could not go with it.
+    LeftOut {
+        names: Vec<String>,
+    },
+    Internal,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acknowledged { model, dashboard } => {
+                write!(f, "Thank you, your mail has arrived and {model} is working on it. The answer comes as a reply to this mail.")?;
+                match dashboard {
+                    Some(link) => write!(f, " You can follow along at <{link}>."),
+                    None => Ok(()),
+                }
+            }
+            Self::TimedOut { seconds, partial: true } => {
+                write!(f, "The time for this task, {}, ran out, so the answer below is not finished. Reply to this mail to let the work go on.", duration(*seconds))
+            }
+            Self::TimedOut { seconds, partial: false } => {
+                write!(f, "The time for this task, {}, ran out before there was an answer. Reply to this mail to let the work go on, perhaps with a smaller step first.", duration(*seconds))
+            }
+            Self::ImageBuild { output } => {
+                write!(f, "The container image of the repository could not be built, so the work has not begun. Please mend `.airut/container/Dockerfile` on the default branch, then reply to this mail.{}", fenced(output))
+            }
+            Self::RepositoryConfig { error } => {
+                write!(f, "The settings in the repository's `.airut` directory could not be used, so the work has not begun. Please mend them on the default branch, then reply to this mail.{}", fenced(error))
+            }
+            Self::MissingSecret { name } => {
+                write!(f, "The repository asks for the secret `{name}`, which airut has not been given. Please ask the operator to add it, or remove it from `.airut/airut.yaml`, then reply to this mail.")
+            }
+            Self::Repository { error } => {
+                write!(f, "The repository could not be fetched, so the work has not begun. Please reply to this mail to try again; if it stays so, tell the operator.{}", fenced(error))
+            }
+            Self::Agent { error } => {
+                write!(f, "Claude Code could not finish this task. Reply to this mail to try again; what was done so far is kept.{}", fenced(error))
+            }
+            Self::AgentOutput => f.write_str("Claude Code ended without an answer that could be read. Reply to this mail to try again; what was done so far is kept."),
+            Self::Stopped { partial: true } => f.write_str("This task was stopped, so the answer below is not finished. Reply to this mail to let the work go on."),
+            Self::Stopped { partial: false } => f.write_str("This task was stopped before there was an answer. Reply to this mail to let the work go on."),
+            Self::InterruptedTwice => f.write_str("This task was interrupted twice on our side and has been left where it is. Reply to this mail to let the work go on."),
+            Self::Continued => f.write_str("The work on this was interrupted once on our side, and was continued where it had stopped."),
+            Self::Afresh => f.write_str("The conversation so far could not be continued, so Claude began afresh in the same workspace, knowing its last answer only. If something from before matters, please repeat it in a reply."),
+            Self::EmptyRequest => f.write_str("Your mail arrived without any text, so there was nothing to work on. Reply to this mail with what you would like to be done."),
+            Self::TooLarge { bytes } => write!(f, "Your mail was too large to be taken ({} MB, and {} MB is the limit), so nothing was done. Please send it again with fewer or smaller attachments.", bytes.div_ceil(1 << 20), limits::MESSAGE_BYTES >> 20),
+            Self::Unreadable => f.write_str("Your mail could not be read: its structure is broken. Please send it again, perhaps as plain text."),
+            Self::EmptyReply => f.write_str("The work ended without a word to send. Reply to this mail to ask what was done."),
+            Self::SessionGone { old } => write!(f, "The earlier conversation (ID {old}) is no longer kept, so this is a new one. If something from before matters, please repeat it in a reply."),
+            Self::NotAParticipant { old } => write!(f, "You were not part of the conversation you replied to (ID {old}), so this is a new one of your own. If something from it matters, please repeat it in a reply."),
+            Self::ModelIgnored { asked, used } => write!(f, "A conversation keeps the model it began with, so this was answered by {used} and not by {asked}. Write a new mail to use {asked}."),
+            Self::UnknownModel { asked } => write!(f, "\"{}\" is not the name of a model that is known here, so the repository's usual one is used. Please write the name after the plus sign in small letters, as in `+opus`.", one_line(asked)),
+            Self::Sandbox => f.write_str("The sandbox for this task could not be kept up, so the work was ended for safety. Reply to this mail to try again; if it stays so, tell the operator."),
+            Self::LeftOut { names } => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{}`", one_line(name))).collect();
+                write!(f, "Not attached, because too large, too many or not readable: {}. Reply to this mail to get them in another way.", names.join(", "))
+            }
+            Self::Internal => f.write_str("Something went wrong on our side, and the operator can see what. Reply to this mail to try again."),
+        }
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        s if s >= 3600 && s.is_multiple_of(3600) => (s / 3600, "hour"),
+        s if s >= 60 && s.is_multiple_of(60) => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Bytes of an error text in a mail, from its end, where programs say what failed.
+const ERROR_BYTES: usize = 2_000;
+
+/// A text in a code block that it cannot end.
+fn fenced(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() {
+        return String::new();
+    }
+    let mut start = text.len().saturating_sub(ERROR_BYTES);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let shown: String =
+        text[start..].chars().filter(|&c| !c.is_control() || c == '\n' || c == '\t').collect();
+    let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("\n\n{fence}\n{shown}\n{fence}")
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().take(100).map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect()
+}

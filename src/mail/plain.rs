@@ -1,0 +1,114 @@
+//! What somebody wrote in a plain-text mail, without what their program put around it: quotes at the end,
+//! the line above them, signatures. A quote that an answer follows is kept. Pure, one pass per rule.
+
+use crate::mail::attribution::{self, is_quoted};
+
+/// Which lines beginning with `>` are taken for a quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quotes {
+    /// All at the end of the text: a mail that was written as plain text.
+    Lines,
+    /// Those below a line that says who wrote them: text made from HTML, where `>` may be the author's own.
+    Attributed,
+    /// None, and nothing ends the text: a forwarded mail is what the author sends.
+    Keep,
+}
+
+/// The text without trailing quotes and signature.
+#[must_use]
+pub fn strip(text: &str, quotes: Quotes) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let mut kept = lines.as_slice();
+    if quotes != Quotes::Keep {
+        kept = &kept[..attribution::boundary(kept).unwrap_or(kept.len())];
+        // The signature stands below the quote or above it.
+        kept = without_quote(without_signature(trimmed(kept)), quotes);
+    }
+    kept = without_signature(trimmed(kept));
+    trimmed(kept).join("\n")
+}
+
+/// The text without a trailing line that says who wrote what followed.
+#[must_use]
+pub fn without_attribution(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let kept = trimmed(&lines);
+    let kept = attribution::above(kept).map_or(kept, |start| &kept[..start]);
+    trimmed(kept).join("\n")
+}
+
+/// Joins the lines that a program broke and marked with a trailing blank (RFC 3676).
+#[must_use]
+pub fn unflow(text: &str, delsp: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    // The depth of the paragraph that goes on, if the last line was a flowed one.
+    let mut open: Option<usize> = None;
+    for line in text.lines() {
+        let depth = line.bytes().take_while(|&b| b == b'>').count();
+        let content = line[depth..].strip_prefix(' ').unwrap_or(&line[depth..]);
+        let goes_on = content.ends_with(' ') && content != "-- ";
+        if open != Some(depth) || content == "-- " {
+            if !out.is_empty() {
+                if out.ends_with(' ') && !out.ends_with("\n-- ") {
+                    out.pop();
+                }
+                out.push('\n');
+            }
+            out.extend(std::iter::repeat_n('>', depth));
+            if depth > 0 {
+                out.push(' ');
+            }
+        }
+        out.push_str(if goes_on && delsp { &content[..content.len() - 1] } else { content });
+        open = goes_on.then_some(depth);
+    }
+    out
+}
+
+/// Without empty lines and rules at the end, and without empty lines at the beginning.
+fn trimmed<'a, 'b>(lines: &'a [&'b str]) -> &'a [&'b str] {
+    let is_rule = |line: &str| line.chars().count() >= 3 && line.chars().all(|c| matches!(c, '─' | '_'));
+    let end = lines.iter().rposition(|line| !line.trim().is_empty() && !is_rule(line.trim()));
+    let lines = &lines[..end.map_or(0, |end| end + 1)];
+    let start = lines.iter().position(|line| !line.trim().is_empty()).unwrap_or(0);
+    &lines[start..]
+}
+
+/// Cuts the quote that ends the text, with the line above it.
+fn without_quote<'a, 'b>(lines: &'a [&'b str], quotes: Quotes) -> &'a [&'b str] {
+    let lines = trimmed(lines);
+    let own = lines.iter().rposition(|line| !line.trim().is_empty() && !is_quoted(line));
+    let own = own.map_or(0, |own| own + 1);
+    if own == lines.len() {
+        return lines;
+    }
+    let above = trimmed(&lines[..own]);
+    if let Some(start) = attribution::above(above) {
+        return &above[..start];
+    }
+    // "It printed this:" and what follows it is the author's own quotation.
+    let introduced = above.last().is_some_and(|line| line.ends_with([':', '：']));
+    if quotes == Quotes::Lines && !introduced { above } else { lines }
+}
+
+/// Lines of a signature; more is text that happens to stand below two dashes.
+const SIGNATURE_LINES: usize = 20;
+
+/// Cuts `-- ` and what follows it, then what telephones write at the end.
+fn without_signature<'a, 'b>(lines: &'a [&'b str]) -> &'a [&'b str] {
+    let mark = lines.iter().rposition(|line| *line == "--");
+    let kept = match mark {
+        Some(mark)
+            if lines.len() - mark <= SIGNATURE_LINES
+                && (mark == 0 || lines[mark - 1].trim().is_empty() || lines.len() - mark > 1)
+                && !lines[mark..].iter().any(|line| is_quoted(line)) =>
+        {
+            trimmed(&lines[..mark])
+        }
+        _ => lines,
+    };
+    match kept.split_last() {
+        Some((last, above)) if attribution::is_mobile_signature(last) => trimmed(above),
+        _ => kept,
+    }
+}

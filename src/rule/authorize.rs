@@ -1,0 +1,62 @@
+//! The verdict on a message: authentication, then the allowlist, then loop protection. All are always made;
+//! no setting turns one off.
+
+use crate::base::address::{Address, SenderPattern};
+use crate::base::host::HostName;
+use crate::format::headers::Headers;
+use crate::format::verdict::{Check, Decision, FORMAT, Passed, Reason, Verdict};
+use crate::rule::authenticate::{Finding, authenticate};
+use crate::rule::automatic::automatic;
+use jiff::Timestamp;
+
+/// What the operator's configuration says about who may write.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy<'a> {
+    pub trusted_authserv_id: &'a HostName,
+    pub authorized_senders: &'a [SenderPattern],
+    /// The repository's own address.
+    pub own_address: &'a Address,
+}
+
+/// Judges a message by its headers.
+#[must_use]
+pub fn judge(headers: &Headers, policy: &Policy, now: Timestamp) -> Verdict {
+    let authentication = authenticate(headers, policy.trusted_authserv_id);
+    let from = authentication.from;
+    let mut findings = authentication.findings;
+    findings.push(allowlist(from.as_ref(), policy.authorized_senders));
+    findings.extend(automatic(headers, from.as_ref(), policy.own_address));
+    let (decision, reason) = decide(&findings);
+    let checks = findings.into_iter().map(|finding| finding.check).collect();
+    Verdict { format: FORMAT, decision, reason, from, decided_at: now, checks }
+}
+
+fn allowlist(from: Option<&Address>, senders: &[SenderPattern]) -> Finding {
+    let wanted = "an address of authorized_senders";
+    let check = match from {
+        None => Check::new("authorized", Passed::Skipped, "", wanted),
+        Some(from) => match senders.iter().find(|pattern| pattern.matches(from)) {
+            Some(pattern) => {
+                Check::new("authorized", Passed::Passed, &format!("{from} is {pattern}"), wanted)
+            }
+            None => Check::new("authorized", Passed::Failed, &from.to_string(), wanted),
+        },
+    };
+    Finding { check, reason: Reason::Unauthorized }
+}
+
+/// What failed decides, the first first; what the server could not tell yet, only where nothing failed. A check
+/// that was skipped stands behind one that failed or waits, and alone accepts nothing.
+fn decide(findings: &[Finding]) -> (Decision, Option<Reason>) {
+    let first = |passed| findings.iter().find(|finding| finding.check.passed == passed);
+    if let Some(failed) = first(Passed::Failed) {
+        return (Decision::Refused, Some(failed.reason));
+    }
+    if let Some(later) = first(Passed::Later) {
+        return (Decision::TryLater, Some(later.reason));
+    }
+    match first(Passed::Skipped) {
+        Some(skipped) => (Decision::Refused, Some(skipped.reason)),
+        None => (Decision::Accepted, None),
+    }
+}

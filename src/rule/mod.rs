@@ -1,0 +1,13 @@
+//! Pure decisions: who may, what passes, where it goes, what is next, what is kept. No I/O; the time is a parameter.
+
+pub mod sender;
+pub mod authres;
+pub mod authenticate;
+pub mod automatic;
+pub mod authorize;
+pub mod request;
+pub mod allow;
+pub mod learn;
+pub mod egress;
+pub mod retain;
+pub mod route;

@@ -1,0 +1,239 @@
+//! `fetch`: takes mail in. A mail leaves its mailbox only after its bytes, its name and its directory are on disk; a
+//! crash between the two is mended by the next fetch, which knows the mail again.
+
+use crate::base::fault::{Fault, Kind};
+use crate::base::limits;
+use crate::base::talk::Talk;
+use crate::disk::layout::Stage;
+use crate::disk::lock::Lock;
+use crate::disk::queue::TakenIn;
+use crate::disk::repo::Repo;
+use crate::disk::write;
+use crate::exec::interrupt::Interrupt;
+use crate::format::config::Imap;
+use crate::format::mailbox;
+use crate::format::version::Versioned;
+use crate::mail::headers::OVERSIZE;
+use crate::mail::imap::{IdleEnd, Mailbox};
+use crate::mail::maildir::Maildir;
+use crate::step::report::Report;
+use crate::tool::secret;
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// One look into the mailbox.
+pub fn fetch(repo: &Repo, talk: &dyn Talk) -> Result<Report> {
+    begin(repo)?;
+    let _lock = lock(repo)?;
+    if let Some(imap) = &repo.config.mail.imap {
+        let mut mailbox = connect(repo, imap)?;
+        return from_imap(repo, &mut mailbox, talk);
+    }
+    if let Some(path) = &repo.config.mail.maildir {
+        return from_maildir(repo, &Maildir::open(path)?, talk);
+    }
+    // Only `fetch --stdin` brings mail here.
+    Ok(Report::default())
+}
+
+/// Takes one mail that was piped in, by procmail, sieve or an alias.
+pub fn take(repo: &Repo, bytes: &[u8]) -> Result<Report> {
+    begin(repo)?;
+    let mut report = Report::default();
+    if bytes.len() > limits::MESSAGE_BYTES {
+        store(repo, &oversize(bytes, bytes.len()), &mut report)?;
+    } else {
+        store(repo, bytes, &mut report)?;
+    }
+    Ok(report)
+}
+
+/// Stays on IMAP IDLE and fetches as mail arrives, for ever: a connection that fails is made anew, after a pause that
+/// grows to `limits::RECONNECT_MAX`. `arrived` hears of each round.
+pub fn watch(
+    repo: &Repo,
+    talk: &dyn Talk,
+    interrupt: &Interrupt,
+    mut arrived: impl FnMut(Report),
+) -> Result<()> {
+    let imap = repo.config.mail.imap.as_ref().ok_or_else(|| {
+        Fault::usage(format!("{}: only an IMAP mailbox can be watched", repo.name))
+            .hint("use `airut fetch` from a timer for a Maildir")
+    })?;
+    begin(repo)?;
+    let _lock = lock(repo)?;
+    let mut pause = Duration::from_secs(1);
+    while !interrupt.is_set() {
+        match watch_connection(repo, imap, talk, interrupt, &mut arrived, &mut pause) {
+            Ok(()) => {}
+            Err(error) if is_config(&error) => return Err(error),
+            Err(error) => {
+                talk.warn(&format!("{}: {error:#}; trying again in {} s", repo.name, pause.as_secs()));
+                wait(pause, interrupt);
+                pause = (pause * 2).min(limits::RECONNECT_MAX);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn watch_connection(
+    repo: &Repo,
+    imap: &Imap,
+    talk: &dyn Talk,
+    interrupt: &Interrupt,
+    arrived: &mut impl FnMut(Report),
+    pause: &mut Duration,
+) -> Result<()> {
+    let mut mailbox = connect(repo, imap)?;
+    loop {
+        // Looks before each IDLE: what came between the last look and now would wait for the next mail.
+        repo.queue().wake(Timestamp::now())?;
+        let report = from_imap(repo, &mut mailbox, talk)?;
+        *pause = Duration::from_secs(1);
+        if !report.moved.is_empty() || !report.troubles.is_empty() {
+            arrived(report);
+        }
+        let until_due =
+            repo.queue().deferred()?.first().map(|(_, _, until)| until.duration_since(Timestamp::now()));
+        let nap = until_due
+            .map_or(limits::IDLE_RENEW, |due| due.max(jiff::SignedDuration::from_secs(1)).unsigned_abs());
+        let stop = || interrupt.is_set();
+        if mailbox.idle(nap.min(limits::IDLE_RENEW), &stop)? == IdleEnd::Stopped {
+            return Ok(());
+        }
+    }
+}
+
+/// A connection that is gone is gone for all of them.
+fn is_away(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == Kind::TryLater)
+}
+
+fn is_config(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == Kind::Config)
+}
+
+fn wait(pause: Duration, interrupt: &Interrupt) {
+    let started = std::time::Instant::now();
+    while started.elapsed() < pause && !interrupt.is_set() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn begin(repo: &Repo) -> Result<()> {
+    repo.queue().wake(Timestamp::now())
+}
+
+fn lock(repo: &Repo) -> Result<Lock> {
+    Lock::exclusive(&repo.layout.lock("mailbox"), limits::MAILBOX_WAIT, "the mailbox")
+}
+
+fn connect(repo: &Repo, imap: &Imap) -> Result<Mailbox> {
+    let password = secret::resolve(&imap.password, &format!("repos.{}.mail.imap.password", repo.name))?;
+    Mailbox::connect(imap, &password)
+}
+
+fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Report> {
+    let mut report = Report::default();
+    let path = repo.layout.mailbox_state();
+    let uid_validity = mailbox.select()?;
+    let mut state = match write::read_json::<mailbox::Mailbox>(&path).unwrap_or_default() {
+        Some(state) if state.uid_validity == uid_validity => state,
+        _ => mailbox::Mailbox { format: mailbox::Mailbox::FORMAT, uid_validity, ..Default::default() },
+    };
+    let listed = mailbox.list()?;
+    state.stored.retain(|uid| listed.iter().any(|(listed, _)| listed == uid));
+    if !listed.is_empty() {
+        talk.detail(&format!("{}: {} in the mailbox", repo.name, listed.len()));
+    }
+    let mut failures = 0;
+    for batch in listed.chunks(limits::FETCH_BATCH) {
+        for (uid, size) in batch {
+            if state.stored.contains(uid) {
+                continue;
+            }
+            match store_one(repo, mailbox, *uid, *size, &mut report) {
+                Ok(()) => {
+                    failures = 0;
+                    state.stored.insert(*uid);
+                }
+                Err(error) => {
+                    // It stays where it is and holds up no other, unless they all fail alike.
+                    failures += 1;
+                    if failures >= limits::FETCH_FAILURES || is_away(&error) {
+                        return Err(error);
+                    }
+                    report.trouble(&repo.name, &format!("UID {uid}"), error);
+                }
+            }
+        }
+        let stored: Vec<u32> =
+            batch.iter().map(|(uid, _)| *uid).filter(|uid| state.stored.contains(uid)).collect();
+        if stored.is_empty() {
+            continue;
+        }
+        // From here a crash costs no second download.
+        write::json(&path, &state)?;
+        mailbox.remove(&stored).context("what was fetched could not be removed from the mailbox")?;
+        state.stored.retain(|uid| !stored.contains(uid));
+    }
+    if path.exists() {
+        write::json(&path, &state)?;
+    }
+    Ok(report)
+}
+
+fn store_one(repo: &Repo, mailbox: &mut Mailbox, uid: u32, size: u64, report: &mut Report) -> Result<()> {
+    let bytes = if size > limits::MESSAGE_BYTES as u64 {
+        mailbox.fetch_header(uid).map(|header| oversize(&header, usize::try_from(size).unwrap_or(usize::MAX)))
+    } else {
+        mailbox.fetch(uid)
+    };
+    store(repo, &bytes.with_context(|| format!("the mail with UID {uid} cannot be fetched"))?, report)
+}
+
+fn from_maildir(repo: &Repo, maildir: &Maildir, talk: &dyn Talk) -> Result<Report> {
+    let mut report = Report::default();
+    let listed = maildir.list()?;
+    if !listed.is_empty() {
+        talk.detail(&format!("{}: {} in the Maildir", repo.name, listed.len()));
+    }
+    for entry in listed {
+        let stored = maildir.read(&entry).and_then(|bytes| {
+            let bytes = match bytes {
+                crate::mail::maildir::Content::Whole(bytes) => bytes,
+                crate::mail::maildir::Content::TooLarge { header, size } => oversize(&header, size),
+            };
+            store(repo, &bytes, &mut report)?;
+            maildir.remove(&entry)
+        });
+        if let Err(error) = stored {
+            report.trouble(&repo.name, &entry.name(), error);
+        }
+    }
+    Ok(report)
+}
+
+fn store(repo: &Repo, bytes: &[u8], report: &mut Report) -> Result<()> {
+    match repo.queue().take_in(bytes)? {
+        TakenIn::New(key) => report.moved(&repo.name, &key),
+        // Still waiting here since an interrupted fetch: say so again, so that a pipeline goes on with it.
+        TakenIn::Known(key) if repo.queue().message(Stage::Fetched, &key).exists() => {
+            report.moved(&repo.name, &key)
+        }
+        TakenIn::Known(_) => {}
+    }
+    Ok(())
+}
+
+/// The header alone, with the size on top: enough to say to whom it was too large.
+fn oversize(bytes: &[u8], size: usize) -> Vec<u8> {
+    let window = &bytes[..bytes.len().min(limits::HEADER_BYTES)];
+    let end = window.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
+    let end = end.or_else(|| window.windows(2).position(|two| two == b"\n\n").map(|at| at + 2));
+    let mut header = format!("{OVERSIZE}: {size}\r\n").into_bytes();
+    header.extend_from_slice(&window[..end.unwrap_or(window.len())]);
+    header
+}

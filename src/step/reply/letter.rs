@@ -1,0 +1,169 @@
+//! The mail for one ticket: the answer or the acknowledgement, what airut has to say beside it, and the files.
+
+use crate::base::id::Model;
+use crate::base::limits;
+use crate::disk::queue::Ticket;
+use crate::disk::repo::Repo;
+use crate::disk::session::SessionDir;
+use crate::disk::write;
+use crate::format::session::Session;
+use crate::format::task::{Failure, Reason, Task};
+use crate::mail::compose::{self, Attachment};
+use crate::mail::names;
+use crate::mail::notice::Notice;
+use crate::mail::parse;
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use std::io::Read;
+use std::path::Path;
+
+/// What a mail is made of.
+pub struct Letter<'a> {
+    pub repo: &'a Repo,
+    pub dir: &'a SessionDir,
+    pub task: &'a Task,
+    pub ticket: &'a Ticket,
+    pub message_id: &'a str,
+    /// Without attachments, which were refused.
+    pub bare: bool,
+}
+
+impl Letter<'_> {
+    pub fn compose(&self) -> Result<Vec<u8>> {
+        let last = self.task.messages.last().context("the task has no message to answer")?;
+        let mail = self.original(&last.file);
+        // A damaged session is answered from the mail alone.
+        let session = self.dir.load().ok();
+        let subject = match &session {
+            Some(session) if !session.subject.trim().is_empty() => session.subject.clone(),
+            _ => mail.as_ref().map(|mail| mail.subject.clone()).unwrap_or_default(),
+        };
+        let in_reply_to =
+            last.message_id.clone().or_else(|| mail.as_ref().and_then(|mail| mail.message_id.clone()));
+        let mut references = mail.map(|mail| mail.references).unwrap_or_default();
+        references.extend(session.iter().flat_map(|session| session.thread.iter().cloned()));
+        let (mut notices, markdown, footer, mut attachments) = if self.ticket.acknowledgement {
+            (vec![self.acknowledgement(session.as_ref())], String::new(), None, Vec::new())
+        } else {
+            let (files, left_out) = self.files();
+            let mut notices = self.notices();
+            notices.extend(left_out_notice(left_out));
+            (notices, self.task.answer.clone().unwrap_or_default(), self.footer(), files)
+        };
+        if self.bare && !attachments.is_empty() {
+            let names = attachments.drain(..).map(|file| file.name).collect();
+            notices.extend(left_out_notice(names));
+        }
+        compose::compose(&compose::Letter {
+            from: self.repo.config.mail.from.clone(),
+            to: self.task.senders(),
+            subject: compose::reply_subject(&self.dir.id, &subject),
+            message_id: self.message_id.to_owned(),
+            references: compose::references(&references, in_reply_to.as_deref()),
+            in_reply_to,
+            date: Timestamp::now(),
+            notices,
+            markdown,
+            footer,
+            attachments,
+        })
+    }
+
+    fn original(&self, file: &str) -> Option<parse::Mail> {
+        let path = self.dir.task_dir(self.task.number).join(file);
+        parse::read(&write::read(&path, limits::MESSAGE_BYTES as u64).ok()??).ok()
+    }
+
+    fn acknowledgement(&self, session: Option<&Session>) -> String {
+        let model = session.map(|session| session.model.clone()).or_else(|| "opus".parse::<Model>().ok());
+        model.map_or_else(String::new, |model| Notice::Acknowledged { model, dashboard: None }.to_string())
+    }
+
+    fn notices(&self) -> Vec<String> {
+        let mut notices = self.task.notes.clone();
+        match &self.task.failure {
+            Some(failure) => notices.push(self.told(failure).to_string()),
+            None if self.task.answer.is_none() => notices.push(Notice::EmptyReply.to_string()),
+            None => {}
+        }
+        notices
+    }
+
+    /// A failure as the sender hears it; details that are not theirs stay with the operator.
+    fn told(&self, failure: &Failure) -> Notice {
+        let partial = self.task.answer.is_some();
+        let error = failure.detail.clone();
+        match failure.reason {
+            Reason::Configuration => Notice::RepositoryConfig { error },
+            Reason::MissingSecret => {
+                Notice::MissingSecret { name: error.split(':').next().unwrap_or_default().to_owned() }
+            }
+            // git's words name paths of this machine, and nothing that the sender could mend.
+            Reason::Clone => Notice::Repository { error: String::new() },
+            Reason::Image => Notice::ImageBuild { output: error },
+            Reason::Sandbox => Notice::Sandbox,
+            Reason::Execution => Notice::Agent { error },
+            Reason::Output => Notice::AgentOutput,
+            Reason::Timeout => {
+                Notice::TimedOut { seconds: self.task.timeout_seconds.unwrap_or_default(), partial }
+            }
+            Reason::Stopped => Notice::Stopped { partial },
+            Reason::Interrupted => Notice::InterruptedTwice,
+            Reason::EmptyRequest => Notice::EmptyRequest,
+            Reason::TooLarge => Notice::TooLarge { bytes: error.parse().unwrap_or_default() },
+            Reason::Unreadable => Notice::Unreadable,
+            Reason::Internal => Notice::Internal,
+        }
+    }
+
+    fn footer(&self) -> Option<String> {
+        let count =
+            |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+        let mut parts: Vec<String> =
+            self.task.cost_usd.map(|cost| format!("${cost:.4}")).into_iter().collect();
+        parts.extend(self.task.turns.map(|turns| count(turns, "turn", "turns")));
+        let searches = self.task.web_searches.filter(|&searches| searches > 0);
+        parts.extend(searches.map(|searches| count(searches, "web search", "web searches")));
+        compose::footer(&parts)
+    }
+
+    /// The regular files of the task's outbox within the budget, and the names of what is left out.
+    fn files(&self) -> (Vec<Attachment>, Vec<String>) {
+        let outbox = self.dir.task_dir(self.task.number).join("outbox");
+        let (mut files, mut left_out) = (Vec::new(), Vec::new());
+        let mut budget = limits::REPLY_ATTACHMENT_BYTES;
+        let mut entries: Vec<_> =
+            std::fs::read_dir(&outbox).into_iter().flatten().filter_map(Result::ok).collect();
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let shown = entry.file_name().to_string_lossy().into_owned();
+            let name = names::clean(&shown).unwrap_or_else(|| "file".to_owned());
+            match read_within(&entry.path(), budget) {
+                Ok(bytes) if files.len() < limits::REPLY_ATTACHMENT_COUNT => {
+                    budget -= bytes.len() as u64;
+                    files.push(Attachment::file(name, bytes));
+                }
+                _ => left_out.push(shown),
+            }
+        }
+        (files, left_out)
+    }
+}
+
+/// Names what could not go with the mail; not all of it, where the agent left a million files.
+fn left_out_notice(mut names: Vec<String>) -> Option<String> {
+    let more = names.len().saturating_sub(limits::LEFT_OUT_NAMES);
+    names.truncate(limits::LEFT_OUT_NAMES);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    (!names.is_empty()).then(|| Notice::LeftOut { names }.to_string())
+}
+
+fn read_within(path: &Path, budget: u64) -> Result<Vec<u8>> {
+    let file = write::open_untrusted(path)?;
+    let mut bytes = Vec::new();
+    file.take(budget + 1).read_to_end(&mut bytes)?;
+    anyhow::ensure!(bytes.len() as u64 <= budget, "too large");
+    Ok(bytes)
+}

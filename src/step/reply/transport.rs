@@ -1,0 +1,125 @@
+//! The ways out: SMTP, a sendmail program, a Maildir.
+
+use crate::base::address::Address;
+use crate::base::fault::Fault;
+use crate::base::limits;
+use crate::disk::repo::Repo;
+use crate::disk::write;
+use crate::exec::program::{End, Program};
+use crate::mail::maildir;
+use crate::mail::smtp::{self, SendError};
+use crate::tool::secret;
+use anyhow::Result;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why a mail was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsent {
+    /// This mail will never be taken.
+    Permanent(String),
+    Temporary(String),
+    /// The server does not let us in: no other mail will fare better now.
+    Login(String),
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Permanent(why) | Self::Temporary(why) | Self::Login(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Unsent {
+    pub fn fault(&self, then: &str) -> Fault {
+        match self {
+            Self::Login(why) => Fault::failed(format!("the mail server refuses the login: {why}; {then}"))
+                .hint("look at mail.smtp.username and password in the configuration"),
+            _ => Fault::try_later(format!("{self}; {then}")),
+        }
+    }
+}
+
+pub struct Transport<'a> {
+    repo: &'a Repo,
+    way: Way,
+    locked_out: bool,
+}
+
+enum Way {
+    Smtp(Box<smtp::Connection>),
+    Sendmail(PathBuf),
+    Maildir(PathBuf),
+}
+
+impl<'a> Transport<'a> {
+    pub fn open(repo: &'a Repo) -> Result<Self> {
+        let mail = &repo.config.mail;
+        let way = if let Some(config) = &mail.smtp {
+            let key = format!("repos.{}.mail.smtp.password", repo.name);
+            let password =
+                config.password.as_ref().map(|password| secret::resolve(password, &key)).transpose()?;
+            Way::Smtp(Box::new(smtp::Connection::new(config, password.as_deref())?))
+        } else if let Some(program) = &mail.sendmail {
+            Way::Sendmail(program.clone())
+        } else if let Some(path) = &mail.reply_maildir {
+            Way::Maildir(path.clone())
+        } else {
+            return Err(Fault::config(format!(
+                "repos.{}.mail has no way to send: smtp, sendmail or reply_maildir",
+                repo.name
+            ))
+            .into());
+        };
+        Ok(Self { repo, way, locked_out: false })
+    }
+
+    /// Whether the server refused the login, so that asking again would only lock the account.
+    pub fn is_locked_out(&self) -> bool {
+        self.locked_out
+    }
+
+    pub fn send(&mut self, to: &[Address], bytes: &[u8]) -> std::result::Result<(), Unsent> {
+        let from = &self.repo.config.mail.from.address;
+        let sent = match &mut self.way {
+            Way::Smtp(connection) => connection.send(from, to, bytes).map_err(|error| match error {
+                SendError::Permanent(why) => Unsent::Permanent(why),
+                SendError::Temporary(why) => Unsent::Temporary(why),
+                SendError::Login(why) => Unsent::Login(why),
+            }),
+            Way::Sendmail(program) => sendmail(program, from, to, bytes),
+            Way::Maildir(path) => maildir::deliver(path, bytes)
+                .map(drop)
+                .map_err(|error| Unsent::Temporary(format!("{error:#}"))),
+        };
+        self.locked_out |= matches!(sent, Err(Unsent::Login(_)));
+        sent
+    }
+}
+
+/// `sysexits.h`: 65 (data), 67 (no such user) and 68 (no such host) are about this mail; all else may pass.
+fn sendmail(
+    program: &PathBuf,
+    from: &Address,
+    to: &[Address],
+    bytes: &[u8],
+) -> std::result::Result<(), Unsent> {
+    // Not by a pipe: were we killed while it is filled, a part of the mail would be sent as if it were all.
+    let mail = write::nameless(bytes).map_err(|error| Unsent::Temporary(format!("{error:#}")))?;
+    let output = Program::new(program)
+        .args(["-i", "-f"])
+        .arg(from.to_string())
+        .arg("--")
+        .args(to.iter().map(ToString::to_string))
+        .stdin_file(mail)
+        .deadline(limits::MAIL_TIMEOUT)
+        .run()
+        .map_err(|error| Unsent::Temporary(format!("{error:#}")))?;
+    let why = format!("{} said: {}", program.display(), output.last_words());
+    match output.end {
+        End::Exit(0) => Ok(()),
+        End::Exit(65 | 67 | 68) => Err(Unsent::Permanent(why)),
+        _ => Err(Unsent::Temporary(why)),
+    }
+}

@@ -1,0 +1,101 @@
+//! What a run needs before its container starts: the repository's own files, the secrets they name, the image, the
+//! workspace. Each thing that is missing is a failure with its own reason, for the sender to hear.
+
+use crate::base::talk::Talk;
+use crate::disk::repo::Repo;
+use crate::disk::session::SessionDir;
+use crate::format::allowlist::Allowlist;
+use crate::format::repository::Repository;
+use crate::format::session::Session;
+use crate::format::task::{Failure, Reason};
+use crate::proxy::credentials::Masked;
+use crate::proxy::variables::variables;
+use crate::tool::image;
+use crate::tool::source::{CONFIGURATION, Source};
+use anyhow::{Context, Result, anyhow};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// All that the container needs.
+pub struct Prepared {
+    pub repository: Repository,
+    /// None: the repository asks for no sandbox, and the operator allows it.
+    pub allowlist: Option<Allowlist>,
+    pub image: String,
+    pub image_hash: String,
+    /// The variables that the repository asks for.
+    pub environment: BTreeMap<String, String>,
+    pub masked: Vec<Masked>,
+}
+
+/// Reads, checks, clones and builds.
+pub fn prepare(
+    repo: &Repo,
+    session: &Session,
+    talk: &dyn Talk,
+    give_up: &dyn Fn() -> bool,
+) -> std::result::Result<Prepared, Failure> {
+    let dir = SessionDir::new(&repo.layout, &session.id);
+    because(Reason::Internal, dir.check_whole(session.workspace))?;
+    let source = because(Reason::Clone, Source::update(repo))?;
+    let repository = because(Reason::Configuration, source.configuration())?;
+    let allowlist = because(Reason::Configuration, sandbox(repo, &source, &repository, talk))?;
+    let (environment, masked) = because(Reason::MissingSecret, variables(repo, &repository))?;
+    because(Reason::Clone, source.workspace(repo, session))?;
+    let image_hash = because(Reason::Image, source.container_hash())?;
+    let image = because(Reason::Image, container_image(repo, &source, &image_hash, talk, give_up))?;
+    Ok(Prepared { repository, allowlist, image, image_hash, environment, masked })
+}
+
+/// The image again, after Podman turned out not to have it.
+pub fn rebuild(
+    repo: &Repo,
+    image_hash: &str,
+    talk: &dyn Talk,
+    give_up: &dyn Fn() -> bool,
+) -> std::result::Result<String, Failure> {
+    let build = || {
+        image::forget(&repo.global, image_hash)?;
+        container_image(repo, &Source::update(repo)?, image_hash, talk, give_up)
+    };
+    because(Reason::Image, build())
+}
+
+/// Turns an error into the task's failure.
+fn because<T>(reason: Reason, result: Result<T>) -> std::result::Result<T, Failure> {
+    result.map_err(|error| Failure { reason, detail: format!("{error:#}") })
+}
+
+fn sandbox(
+    repo: &Repo,
+    source: &Source,
+    repository: &Repository,
+    talk: &dyn Talk,
+) -> Result<Option<Allowlist>> {
+    if repository.sandbox_enabled {
+        return source.allowlist().map(Some);
+    }
+    if !repo.config.allow_unsandboxed {
+        return Err(anyhow!(
+            "{CONFIGURATION} sets network.sandbox_enabled to false, which the operator of this address does not allow"
+        ));
+    }
+    talk.warn(&format!(
+        "{}: THE SANDBOX IS OFF, the agent has the whole network: {CONFIGURATION} asks for it",
+        repo.name
+    ));
+    Ok(None)
+}
+
+fn container_image(
+    repo: &Repo,
+    source: &Source,
+    hash: &str,
+    talk: &dyn Talk,
+    give_up: &dyn Fn() -> bool,
+) -> Result<String> {
+    let wanted = image::Wanted { repo: &repo.name, hash, network: repo.config.container.build_network };
+    image::ensure(&repo.global, &wanted, Timestamp::now(), talk, give_up, |to| {
+        source.export_container(to).context("cannot lay out the container directory")
+    })
+}

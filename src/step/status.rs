@@ -1,0 +1,161 @@
+//! `status` and `session list`: what waits, runs and was done, read from the directories. Costs as much as there is at
+//! hand: all sessions are counted, only the newest are read.
+
+use crate::base::id::{SessionId, TaskId};
+use crate::disk::layout::Stage;
+use crate::disk::lock::Lock;
+use crate::disk::repo::Repo;
+use crate::disk::session::{self, SessionDir, task_id};
+use crate::format::session::Session;
+use crate::format::task::Task;
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::time::SystemTime;
+
+/// One repository at a glance.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    pub repo: String,
+    pub sessions: usize,
+    pub fetched: usize,
+    pub authorized: usize,
+    pub rejected: usize,
+    pub ready: Vec<Row>,
+    pub running: Vec<Row>,
+    pub finished: usize,
+    pub deferred: Vec<Deferred>,
+    /// The newest tasks that are over, newest first.
+    pub recent: Vec<Row>,
+}
+
+/// What waits for its next attempt.
+#[derive(Debug, Serialize)]
+pub struct Deferred {
+    pub stage: &'static str,
+    pub name: String,
+    pub until: Timestamp,
+    pub reason: Option<String>,
+}
+
+/// One task in a line.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub task: TaskId,
+    pub state: String,
+    pub subject: String,
+    pub senders: Vec<String>,
+    pub model: String,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub outcome: Option<String>,
+    pub reply: String,
+    pub cost_usd: Option<f64>,
+    pub turns: Option<u64>,
+}
+
+/// How many finished tasks `status` shows.
+const RECENT: usize = 10;
+
+pub fn status(repo: &Repo) -> Result<Status> {
+    let queue = repo.queue();
+    let rows = |stage| -> Result<Vec<Row>> {
+        Ok(queue.tickets(stage)?.iter().filter_map(|ticket| row(repo, &ticket.task)).collect())
+    };
+    let mut running = rows(Stage::Running)?;
+    for row in &mut running {
+        // A marker whose process is gone is no running task, whatever its file says.
+        if Lock::attempt(&repo.layout.run_lock(&row.task.session))?.is_some() {
+            row.state = "interrupted, to be continued".to_owned();
+        }
+    }
+    let deferred = queue.deferred()?.into_iter().map(|(stage, name, until)| {
+        let reason = name.parse::<crate::disk::queue::Ticket>().ok().and_then(|ticket| {
+            let task =
+                SessionDir::new(&repo.layout, &ticket.task.session).load_task(ticket.task.number).ok()?;
+            if ticket.acknowledgement { task.acknowledgement.last_error } else { task.reply.last_error }
+        });
+        Deferred { stage: stage.name(), name, until, reason }
+    });
+    let newest = newest(repo, RECENT)?;
+    let mut recent: Vec<Row> = newest.iter().filter_map(|(session, _)| last_row(repo, session)).collect();
+    recent.retain(|row| row.finished_at.is_some());
+    Ok(Status {
+        repo: repo.name.to_string(),
+        sessions: session::all(&repo.layout)?.len(),
+        fetched: queue.messages(Stage::Fetched)?.len(),
+        authorized: queue.messages(Stage::Authorized)?.len(),
+        rejected: queue.messages(Stage::Rejected)?.len() + queue.tickets(Stage::Rejected)?.len(),
+        ready: rows(Stage::Ready)?,
+        running,
+        finished: queue.tickets(Stage::Finished)?.len(),
+        deferred: deferred.collect(),
+        recent,
+    })
+}
+
+/// The sessions that changed last, newest first, with the last task of each.
+pub fn newest(repo: &Repo, count: usize) -> Result<Vec<(SessionId, Option<Session>)>> {
+    let mut changed: Vec<(SystemTime, SessionId)> = session::all(&repo.layout)?
+        .into_iter()
+        .filter_map(|id| {
+            // Every change of the session renames a file in its directory.
+            let modified =
+                std::fs::metadata(repo.layout.session(&id)).and_then(|meta| meta.modified()).ok()?;
+            Some((modified, id))
+        })
+        .collect();
+    changed.sort_by(|a, b| b.cmp(a));
+    changed.truncate(count);
+    Ok(changed
+        .into_iter()
+        .map(|(_, id)| (id.clone(), SessionDir::new(&repo.layout, &id).load().ok()))
+        .collect())
+}
+
+/// A session's tasks that can be read, in order.
+#[must_use]
+pub fn tasks(repo: &Repo, session: &Session) -> Vec<Task> {
+    let dir = SessionDir::new(&repo.layout, &session.id);
+    (1..=session.tasks).filter_map(|number| dir.load_task(number).ok()).collect()
+}
+
+/// The line of a session's last task.
+#[must_use]
+pub fn last_row(repo: &Repo, id: &SessionId) -> Option<Row> {
+    let session = SessionDir::new(&repo.layout, id).load().ok()?;
+    row(repo, &task_id(id, session.tasks))
+}
+
+/// The line of a task.
+#[must_use]
+pub fn row(repo: &Repo, id: &TaskId) -> Option<Row> {
+    let dir = SessionDir::new(&repo.layout, &id.session);
+    let (session, task) = (dir.load().ok()?, dir.load_task(id.number).ok()?);
+    Some(Row {
+        task: id.clone(),
+        state: task.state.name().to_owned(),
+        subject: session.subject,
+        senders: task.senders().iter().map(ToString::to_string).collect(),
+        model: session.model.to_string(),
+        started_at: task.started_at,
+        finished_at: task.finished_at,
+        outcome: outcome(&task),
+        reply: name_of(&task.reply.state),
+        cost_usd: task.cost_usd,
+        turns: task.turns,
+    })
+}
+
+/// `success`, or why not.
+fn outcome(task: &Task) -> Option<String> {
+    if !task.state.is_final() {
+        return None;
+    }
+    Some(task.failure.as_ref().map_or_else(|| "success".to_owned(), |failure| name_of(&failure.reason)))
+}
+
+/// The name a value has in the files.
+fn name_of<T: Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

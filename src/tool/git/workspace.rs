@@ -1,0 +1,122 @@
+//! Makes a session's workspace: a full clone of the mirror that knows the real remote as `origin` and shares
+//! nothing with the mirror. It is made beside and renamed, so that no half one ever stands in its place.
+
+use crate::base::fault::Fault;
+use crate::base::remote::Remote;
+use crate::disk::write;
+use crate::exec::program::{End, Output};
+use crate::tool::git::mirror::{Mirror, beside, clear_beside, remove_all};
+use crate::tool::git::tree::Head;
+use crate::tool::git::{command, copy};
+use anyhow::{Context, Result, bail};
+use git2::{Config, Repository, RepositoryInitOptions};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+/// Makes the workspace `to` with the default branch checked out, as it stands in the mirror, and returns which
+/// commit that is. The caller holds the mirror's lock, shared at least, and whatever guards `to`.
+///
+/// Nothing of the operator's git configuration has a say, and no credential of the remote's URL goes in.
+pub fn clone_workspace(mirror: &Mirror, remote: &Remote, to: &Path) -> Result<Head> {
+    let head = mirror.head()?;
+    if to.symlink_metadata().is_ok() {
+        bail!("{} is there already", to.display());
+    }
+    clear_beside(to)?;
+    let new = beside(to, "new");
+    write::create_dir(&new)?;
+    let made = skeleton(mirror, remote, &head, &new).and_then(|()| check_out(mirror, &new)).and_then(|()| {
+        // One call for ten thousand files; the rename must not get to disk before what it names.
+        let dir = File::open(&new)?;
+        rustix::fs::syncfs(&dir).with_context(|| format!("cannot sync {}", new.display()))?;
+        write::rename(&new, to)
+    });
+    if made.is_err() {
+        // The first error says what is wrong; what this leaves, the next attempt removes.
+        let _ = remove_all(&new);
+    }
+    made.map(|()| head)
+}
+
+/// Everything below `.git` but the index.
+fn skeleton(mirror: &Mirror, remote: &Remote, head: &Head, new: &Path) -> Result<()> {
+    let mut options = RepositoryInitOptions::new();
+    options.external_template(false).initial_head(&head.branch);
+    Repository::init_opts(new, &options)
+        .with_context(|| format!("cannot make a git repository in {}", new.display()))?;
+    let dir = new.join(".git");
+    copy::objects(&mirror.path().join("objects"), &dir.join("objects"))?;
+    let shallow = mirror.path().join("shallow");
+    if shallow.exists() {
+        std::fs::copy(&shallow, dir.join("shallow")).context("cannot copy the list of shallow commits")?;
+    }
+    put(&dir.join("packed-refs"), &packed_refs(mirror, head)?)?;
+    write::create_dir(&dir.join("refs/remotes/origin"))?;
+    put(&dir.join("refs/remotes/origin/HEAD"), &format!("ref: refs/remotes/origin/{}\n", head.branch))?;
+    let mut config = Config::open(&dir.join("config"))?;
+    let branch = format!("branch.{}", head.branch);
+    for (key, value) in [
+        ("remote.origin.url", remote.public()),
+        ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
+        (&format!("{branch}.remote"), "origin"),
+        (&format!("{branch}.merge"), &format!("refs/heads/{}", head.branch)),
+    ] {
+        config.set_str(key, value).with_context(|| format!("cannot set {key} for the workspace"))?;
+    }
+    Ok(())
+}
+
+/// The default branch, the remote's branches and the tags, in the format of gitrepository-layout(5).
+fn packed_refs(mirror: &Mirror, head: &Head) -> Result<String> {
+    let mut refs = BTreeMap::from([(format!("refs/heads/{}", head.branch), head.commit.clone())]);
+    for reference in mirror.open()?.references()? {
+        let reference = reference?;
+        // A name that is not text cannot be fetched either.
+        let (Ok(name), Some(target)) = (reference.name(), reference.target()) else { continue };
+        match name.strip_prefix("refs/heads/") {
+            // It would stand where the remote's default branch is noted.
+            Some("HEAD") => continue,
+            Some(branch) => refs.insert(format!("refs/remotes/origin/{branch}"), target.to_string()),
+            None => refs.insert(name.to_owned(), target.to_string()),
+        };
+    }
+    Ok(refs.iter().map(|(name, id)| format!("{id} {name}\n")).collect())
+}
+
+fn put(path: &Path, text: &str) -> Result<()> {
+    File::create_new(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The files of HEAD, by the git program: quicker than libgit2, and its index is what the agent's git expects.
+fn check_out(mirror: &Mirror, new: &Path) -> Result<()> {
+    let call = command::sealed()
+        .cwd(new)
+        // As many as there are cores.
+        .args(["-c", "checkout.workers=0", "--git-dir=.git", "--work-tree=."])
+        .args(["read-tree", "--reset", "-u", "HEAD"]);
+    let output = command::run(call)?;
+    if output.success() {
+        return Ok(());
+    }
+    if is_damage(&output) {
+        mirror.condemn();
+        bail!(
+            Fault::try_later(format!("the git mirror is damaged: {}", output.last_words()))
+                .hint("the next run makes it anew")
+        );
+    }
+    let why = if output.end == End::TimedOut { "it took too long" } else { output.last_words() };
+    bail!("cannot check out the repository into {}: {why}", new.display());
+}
+
+fn is_damage(output: &Output) -> bool {
+    let said = output.stderr.to_ascii_lowercase();
+    let full = ["no space left", "quota exceeded", "permission denied"];
+    let broken =
+        ["unable to read", "missing", "corrupt", "bad object", "packfile", "not a valid object", "inflate"];
+    !full.iter().any(|words| said.contains(words)) && broken.iter().any(|words| said.contains(words))
+}

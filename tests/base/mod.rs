@@ -1,0 +1,4 @@
+mod id;
+mod remote;
+mod pattern;
+mod cidr;

@@ -1,0 +1,7 @@
+mod config;
+mod layout;
+mod lock;
+mod queue;
+mod session;
+mod write;
+mod runtime;

@@ -1,0 +1,2 @@
+mod interrupt;
+mod program;

@@ -1,0 +1,6 @@
+mod config;
+mod allowlist;
+mod repository;
+mod secret;
+mod specimens;
+pub mod network_log;

@@ -1,0 +1,15 @@
+mod headers;
+mod decode;
+mod names;
+mod subject;
+mod plain;
+mod html;
+mod parse;
+mod prompt;
+mod markdown;
+mod compose;
+mod notice;
+mod folder;
+mod imap;
+mod maildir;
+mod smtp;

@@ -1,0 +1,15 @@
+mod world;
+
+mod attacks;
+mod credentials;
+mod differential;
+mod framing;
+mod fuzz;
+mod init;
+mod log;
+mod process;
+mod serve;
+mod connect;
+mod strict;
+mod protocol;
+mod clients;

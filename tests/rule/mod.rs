@@ -1,0 +1,10 @@
+mod sender;
+mod authres;
+mod authenticate;
+mod authorize;
+mod route;
+mod allow;
+mod request;
+mod egress;
+mod retain;
+mod learn;

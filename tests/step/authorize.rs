@@ -1,0 +1,140 @@
+use crate::step::stand::{BOSS, Stand, done, trouble};
+use crate::support::letter::Letter;
+use airut::base::fault::{Fault, Kind};
+use airut::base::id::MessageKey;
+use airut::base::limits;
+use airut::base::talk::Silent;
+use airut::disk::layout::Stage;
+use airut::disk::write;
+use airut::format::verdict::{Decision, Reason, Verdict};
+use airut::step::report::Report;
+use airut::step::{authorize, fetch};
+use std::time::{Duration, SystemTime};
+
+fn with_result(letter: &Letter, result: &str) -> Vec<u8> {
+    let mut mail = format!("Authentication-Results: mx.example.com; {result}\r\n").into_bytes();
+    mail.extend(letter.bytes());
+    mail
+}
+
+fn judge(stand: &Stand, bytes: &[u8]) -> (Report, MessageKey) {
+    fetch::take(&stand.repo, bytes).unwrap();
+    (authorize::authorize(&stand.repo, None, &Silent).unwrap(), airut::disk::queue::message_key(bytes))
+}
+
+fn rejected(stand: &Stand, key: &MessageKey) -> Reason {
+    let path = stand.repo.queue().verdict(Stage::Rejected, key);
+    let verdict: Verdict = write::read_json(&path).unwrap().unwrap();
+    assert_eq!(verdict.decision, Decision::Refused);
+    assert!(stand.repo.queue().message(Stage::Rejected, key).exists());
+    verdict.reason.unwrap()
+}
+
+#[test]
+fn what_is_refused_is_set_aside_with_its_reason_and_nobody_is_told() {
+    let stand = Stand::new();
+    let good = stand.letter("Hello", "Please.");
+    for (bytes, reason) in [
+        (with_result(&good, "dmarc=fail header.from=example.com"), Reason::Unauthenticated),
+        (good.bytes(), Reason::Unauthenticated),
+        (
+            with_result(
+                &Letter { from: "a@evil.example".to_owned(), ..good.clone() },
+                "dmarc=pass header.from=evil.example",
+            ),
+            Reason::Unauthorized,
+        ),
+        (
+            with_result(
+                &good.clone().header("Auto-Submitted", "auto-replied"),
+                "dmarc=pass header.from=example.com",
+            ),
+            Reason::Automatic,
+        ),
+        (b"no header at all".to_vec(), Reason::Malformed),
+    ] {
+        let (report, key) = judge(&stand, &bytes);
+        assert!(done(report).is_empty());
+        assert_eq!(rejected(&stand, &key), reason);
+    }
+    assert!(stand.stage(Stage::Fetched).is_empty() && stand.sent().is_empty());
+}
+
+#[test]
+fn a_genuine_mail_that_was_caught_and_sent_again_is_refused() {
+    let stand = Stand::new();
+    let letter = stand.letter("Deploy", "Please deploy.");
+    let original = Stand::delivered(&letter);
+    stand.accept_bytes(&original);
+    let mut again = original.clone();
+    // As it arrives by another way: the headers on top differ.
+    again.splice(0..0, b"Received: from evil.example\r\n".iter().copied());
+    let position = b"Received: from evil.example\r\n".len();
+    let (top, rest) = again.split_at(position);
+    let reordered = [
+        rest.split_inclusive(|&b| b == b'\n').next().unwrap(),
+        top,
+        &rest[rest.iter().position(|&b| b == b'\n').unwrap() + 1..],
+    ]
+    .concat();
+    let (report, key) = judge(&stand, &reordered);
+    assert!(done(report).is_empty());
+    assert_eq!(rejected(&stand, &key), Reason::Duplicate);
+    // Its own file judged once more after a crash is no replay.
+    stand.repo.queue().send_back(&airut::disk::queue::message_key(&original)).unwrap();
+    assert_eq!(done(authorize::authorize(&stand.repo, None, &Silent).unwrap()).len(), 1);
+}
+
+#[test]
+fn what_the_server_cannot_tell_yet_waits_and_not_for_ever() {
+    let stand = Stand::new();
+    let bytes = with_result(&stand.letter("Hello", "Please."), "dmarc=temperror header.from=example.com");
+    let (report, key) = judge(&stand, &bytes);
+    assert_eq!(report.troubles[0].error.downcast_ref::<Fault>().unwrap().kind, Kind::TryLater);
+    assert!(stand.stage(Stage::Fetched).is_empty());
+    assert_eq!(stand.repo.queue().deferred().unwrap()[0].1, format!("{key}.eml"));
+    stand.wake();
+    let old = SystemTime::now() - limits::UNSETTLED_AGE - Duration::from_secs(60);
+    let file =
+        std::fs::File::options().write(true).open(stand.repo.queue().message(Stage::Fetched, &key)).unwrap();
+    file.set_modified(old).unwrap();
+    assert!(done(authorize::authorize(&stand.repo, None, &Silent).unwrap()).is_empty());
+    assert_eq!(rejected(&stand, &key), Reason::Unsettled);
+}
+
+#[test]
+fn explaining_changes_nothing_not_even_the_memory_of_replays() {
+    let stand = Stand::new();
+    let bytes = Stand::delivered(&stand.letter("Hello", "Please."));
+    let before = crate::step::open::place::tree(stand.repo.layout.root());
+    let verdict = authorize::explain(&stand.repo, &bytes, jiff::Timestamp::now());
+    assert_eq!((verdict.decision, verdict.from), (Decision::Accepted, Some(BOSS.parse().unwrap())));
+    assert_eq!(crate::step::open::place::tree(stand.repo.layout.root()), before);
+    stand.accept_bytes(&bytes);
+}
+
+#[test]
+fn a_mail_that_is_named_has_to_be_there() {
+    let stand = Stand::new();
+    let key: MessageKey = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    let report = authorize::authorize(&stand.repo, Some(&[key]), &Silent).unwrap();
+    assert!(trouble(&report).contains("no such message"));
+}
+
+#[test]
+fn many_may_judge_at_once() {
+    let stand = Stand::new();
+    for n in 0..20 {
+        let result = if n % 2 == 0 { "dmarc=pass header.from=example.com" } else { "dmarc=temperror" };
+        fetch::take(&stand.repo, &with_result(&stand.letter("Hello", &n.to_string()), result)).unwrap();
+    }
+    let reports: Vec<_> = std::thread::scope(|scope| {
+        let judge = || scope.spawn(|| authorize::authorize(&stand.repo, None, &Silent).unwrap());
+        let threads: Vec<_> = (0..4).map(|_| judge()).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(reports.iter().map(|report| report.moved.len()).sum::<usize>(), 10);
+    let troubles = reports.iter().flat_map(|report| &report.troubles);
+    assert!(troubles.map(|trouble| format!("{:#}", trouble.error)).all(|text| text.contains("it waits")));
+    assert_eq!(stand.repo.queue().deferred().unwrap().len(), 10);
+}

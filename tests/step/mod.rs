@@ -1,0 +1,9 @@
+mod authorize;
+mod fetch;
+mod gc;
+mod open;
+mod reply;
+mod run;
+mod stand;
+mod status;
+mod stop;

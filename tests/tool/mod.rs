@@ -1,0 +1,4 @@
+mod claude;
+mod git;
+mod podman;
+mod secret;

@@ -1,0 +1,16 @@
+mod steps;
+mod new_conversation;
+mod going_on;
+mod who;
+mod files;
+mod failures;
+mod repos;
+mod while_it_runs;
+mod watch;
+mod sandbox;
+mod unsandboxed;
+mod image_age;
+mod kill;
+mod bad_input;
+mod damage;
+mod operator;
