@@ -72,6 +72,8 @@ pub const REPLY_TEXT_BYTES: usize = 256 << 10;
 pub const REFERENCES_COUNT: usize = 20;
 /// A composed mail: the attachments in base64, the text twice, and room.
 pub const COMPOSED_BYTES: u64 = 40 << 20;
+/// A note of airut's own that could not be sent for so long is no news any more.
+pub const NOTE_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Waiting for another process that is sending.
 pub const REPLY_WAIT: Duration = Duration::from_secs(120);
 /// Attempts to send one answer, with growing pauses: about five days.
@@ -210,5 +212,7 @@ pub const NETWORK_LOG_BYTES: u64 = 64 << 20;
 pub const NETWORK_LOG_RESERVE_BYTES: u64 = 4 << 20;
 /// Rejected mail, and the memory of mail already taken, are kept this long.
 pub const REJECTED_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// An account that nobody wrote to for longer than a month holds nothing that counts.
+pub const ACCOUNT_AGE: Duration = Duration::from_secs(32 * 24 * 3600);
 /// What a killed process left half written is removed after this.
 pub const UNFINISHED_AGE: Duration = Duration::from_secs(24 * 3600);

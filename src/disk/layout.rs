@@ -52,17 +52,16 @@ impl Layout {
 
     /// Makes the directories that every step relies on.
     pub fn prepare(&self) -> Result<()> {
-        if self.stage(Stage::Finished).is_dir() && self.deferred(Stage::Finished).is_dir() {
+        if self.accounts().is_dir() && self.deferred(Stage::Finished).is_dir() {
             return Ok(());
         }
-        for dir in
-            [self.tmp(), self.sessions(), self.trash(), self.root.join("locks"), self.root.join("seen")]
-        {
+        let (locks, seen) = (self.root.join("locks"), self.root.join("seen"));
+        for dir in [self.tmp(), self.sessions(), self.trash(), self.accounts(), locks, seen] {
             write::create_dir(&dir)?;
         }
         for stage in Stage::ALL {
-            write::create_dir(&self.deferred(stage))?;
             write::create_dir(&self.stage(stage))?;
+            write::create_dir(&self.deferred(stage))?;
         }
         Ok(())
     }
@@ -104,6 +103,12 @@ impl Layout {
         self.root.join("trash")
     }
 
+    /// What senders and the repository have had; a session's account lies with it.
+    #[must_use]
+    pub fn accounts(&self) -> PathBuf {
+        self.root.join("accounts")
+    }
+
     /// What the mailbox still holds although it is stored here.
     #[must_use]
     pub fn mailbox_state(&self) -> PathBuf {
@@ -116,7 +121,7 @@ impl Layout {
         self.root.join("seen").join(&key.as_str()[..2]).join(key.as_str())
     }
 
-    /// `name` is one of `mailbox`, `mirror`, `queue`, `reply`.
+    /// `name` is one of `mailbox`, `mirror`, `queue`, `open`, `reply`, `accounts`.
     #[must_use]
     pub fn lock(&self, name: &str) -> PathBuf {
         self.root.join("locks").join(format!("{name}.lock"))

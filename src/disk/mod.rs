@@ -6,5 +6,6 @@ pub mod session;
 pub mod lock;
 pub mod write;
 pub mod runtime;
+pub mod accounts;
 pub mod repo;
 pub mod config;

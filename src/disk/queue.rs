@@ -216,6 +216,25 @@ impl<'a> Queue<'a> {
         write::touch(&path)
     }
 
+    /// Sets a message aside that was let in before. Its verdict goes first: alone in a watched directory it would wake
+    /// the next step for ever.
+    pub fn reject<V: Serialize + Versioned>(&self, key: &MessageKey, verdict: &V) -> Result<()> {
+        write::remove(&self.verdict(Stage::Authorized, key))?;
+        write::json_by_way_of(&self.layout.tmp(), &self.verdict(Stage::Rejected, key), verdict)?;
+        write::rename(&self.message(Stage::Authorized, key), &self.message(Stage::Rejected, key))
+    }
+
+    /// Lets a message that was let in wait until `until`, with its verdict.
+    pub fn defer_authorized(&self, key: &MessageKey, until: Timestamp) -> Result<()> {
+        self.defer(Stage::Authorized, &format!("{key}.json"), until)?;
+        self.defer(Stage::Authorized, &format!("{key}.eml"), until)
+    }
+
+    /// Puts a whole mail of airut's own into `finished`: one about the message `key`, which became no task. Once.
+    pub fn post(&self, key: &MessageKey, letter: &[u8]) -> Result<()> {
+        write::durable_by_way_of(&self.layout.tmp(), &self.message(Stage::Finished, key), letter)
+    }
+
     /// Puts a message back from `authorized` to `fetched`, when its verdict is not to be found.
     pub fn send_back(&self, key: &MessageKey) -> Result<()> {
         let _lock = self.lock()?;
@@ -278,7 +297,8 @@ impl<'a> Queue<'a> {
                 Ok(())
             })?;
         }
-        waiting.sort_by_key(|(_, _, until)| *until);
+        // A verdict (`.json`) comes back before its message (`.eml`), which would be in doubt without it.
+        waiting.sort_by(|(_, a, until_a), (_, b, until_b)| until_a.cmp(until_b).then_with(|| b.cmp(a)));
         Ok(waiting)
     }
 

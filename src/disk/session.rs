@@ -8,7 +8,7 @@ use crate::disk::lock::Lock;
 use crate::disk::queue::message_key;
 use crate::disk::write;
 use crate::format::session::Session;
-use crate::format::task::{Message, Reason, Task};
+use crate::format::task::{Message, Reason, State, Task};
 use crate::format::verdict::Verdict;
 use anyhow::Result;
 use jiff::Timestamp;
@@ -208,6 +208,21 @@ pub fn discard(layout: &Layout, path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stamp = Timestamp::now().as_nanosecond();
     write::rename(path, &layout.trash().join(format!("{name}.{stamp}.{}", std::process::id())))
+}
+
+/// Asks whoever runs a task of the session to end it; nothing where nothing runs.
+pub fn ask_to_stop(layout: &Layout, session: &Session) -> Result<Option<TaskId>> {
+    if Lock::attempt(&layout.run_lock(&session.id))?.is_some() {
+        return Ok(None);
+    }
+    let dir = SessionDir::new(layout, &session.id);
+    for number in (1..=session.tasks).rev() {
+        if dir.load_task(number).is_ok_and(|task| task.state == State::Running) {
+            write::touch(&dir.task_dir(number).join("stop"))?;
+            return Ok(Some(task_id(&session.id, number)));
+        }
+    }
+    Ok(None)
 }
 
 /// All session IDs there are: for `gc`, `status` and `session list` only.

@@ -164,6 +164,18 @@ pub fn json<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<()> {
     durable(path, &json_text(path, value)?)
 }
 
+/// The same without waiting for the disk: whole or not at all, but a power cut may bring back what was there before.
+pub fn json_unsynced<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<()> {
+    let text = json_text(path, value)?;
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(path.parent().unwrap_or(path))?;
+        file.write_all(&text)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// The same, written in `beside` first.
 pub fn json_by_way_of<T: Serialize + Versioned>(beside: &Path, path: &Path, value: &T) -> Result<()> {
     durable_by_way_of(beside, path, &json_text(path, value)?)

@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 mod check;
+mod limits;
 mod network;
 mod paths;
 mod place;
 
 pub use check::check;
+pub use limits::{Beyond, Limits};
 pub use network::{EgressProxy, Network, Pinned};
 pub use paths::{literal_secret, resolve};
 pub use place::{Placed, Problem, place, read};
@@ -48,6 +50,12 @@ pub struct Repo {
     pub session_max_age_days: u32,
     #[serde(default = "hundred")]
     pub max_sessions: u32,
+    /// Who may continue a session.
+    #[serde(default)]
+    pub session_access: SessionAccess,
+    /// Whether a person whose mail is genuine and who is not on the list is told so, once a day.
+    #[serde(default)]
+    pub refusal_notice: bool,
     /// Whether `network.sandbox_enabled: false` in the repository is obeyed.
     #[serde(default)]
     pub allow_unsandboxed: bool,
@@ -60,6 +68,19 @@ pub struct Repo {
     pub network: Network,
     #[serde(default)]
     pub container: Container,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Who may continue a session, of those who may write at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionAccess {
+    /// Who opened it, and to whom its mails went besides.
+    #[default]
+    Participants,
+    /// Every authorized sender.
+    Authorized,
 }
 
 /// `[repos.NAME.mail]`: one way in (or only `fetch --stdin`), one way out.

@@ -15,3 +15,4 @@ pub mod headers;
 pub mod verdict;
 pub mod mailbox;
 pub mod image;
+pub mod account;

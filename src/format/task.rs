@@ -20,6 +20,9 @@ pub struct Task {
     pub begun: bool,
     /// How often it was cut off without having been asked to stop; it is continued once.
     pub interruptions: u32,
+    /// The mail command that airut answers itself, in `notes`; nothing is run for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// What the sender is to be told besides the answer, one sentence each.
     pub notes: Vec<String>,
     /// Why it has no answer, or only a part of one.
@@ -55,6 +58,7 @@ impl Task {
             finished_at: None,
             begun: false,
             interruptions: 0,
+            command: None,
             notes: Vec::new(),
             failure: None,
             answer: None,

@@ -50,6 +50,8 @@ pub enum Reason {
     TooLarge,
     /// The server's check ended in a passing error.
     Unsettled,
+    /// Beyond a limit of the configuration.
+    Limit,
 }
 
 /// One check, with what it saw and what it wanted to see.
@@ -126,6 +128,7 @@ impl fmt::Display for Reason {
             Self::Duplicate => "duplicate",
             Self::TooLarge => "too large",
             Self::Unsettled => "unsettled",
+            Self::Limit => "beyond a limit",
         })
     }
 }

@@ -3,10 +3,12 @@
 
 use crate::base::id::{Model, SessionId};
 use crate::base::limits;
+use crate::mail::commanded::Commanded;
+use jiff::Timestamp;
 use std::fmt;
 
 /// What a mail tells besides or instead of Claude's answer. `Display` is its text, in Markdown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
     /// A new session was taken on; sent at once.
     Acknowledged {
@@ -79,11 +81,25 @@ pub enum Notice {
         names: Vec<String>,
     },
     Internal,
+    /// The sender is who he says, and is not on the list.
+    NotOnTheList,
+    /// Beyond a limit of the configuration, which reads like "30 mails an hour for this conversation".
+    LimitReached {
+        limit: String,
+        until: Timestamp,
+        waits: bool,
+    },
+    /// What a mail command came to.
+    Commanded(Commanded),
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Commanded(commanded) => commanded.fmt(f),
+            Self::NotOnTheList => f.write_str("Thank you for your mail. This address works for people whom its operator has listed, and you are not among them, so nothing was done. If you should be, please ask whoever runs it. This note comes once a day at most."),
+            Self::LimitReached { limit, until, waits: false } => write!(f, "Nothing was done with your mail, since a limit is reached: {limit}. There is more from {} on; please send it again then. Mails that come before get no answer.", clock(*until)),
+            Self::LimitReached { limit, until, waits: true } => write!(f, "Your mail has arrived and waits, since a limit is reached: {limit}. It is worked on from {} on, without your doing anything; so are those that you send until then.", clock(*until)),
             Self::Acknowledged { model, dashboard } => {
                 write!(f, "Thank you, your mail has arrived and {model} is working on it. The answer comes as a reply to this mail.")?;
                 match dashboard {
@@ -129,11 +145,16 @@ impl fmt::Display for Notice {
             Self::Sandbox => f.write_str("The sandbox for this task could not be kept up, so the work was ended for safety. Reply to this mail to try again; if it stays so, tell the operator."),
             Self::LeftOut { names } => {
                 let names: Vec<String> = names.iter().map(|name| format!("`{}`", one_line(name))).collect();
-                write!(f, "Not attached, because too large, too many or not readable: {}. Reply to this mail to get them in another way.", names.join(", "))
+                write!(f, "Not attached, because too large together, too many or not readable: {}. To get one of them, reply with `/resend NAME` as the first line.", names.join(", "))
             }
             Self::Internal => f.write_str("Something went wrong on our side, and the operator can see what. Reply to this mail to try again."),
         }
     }
+}
+
+/// A time for people who may be anywhere.
+pub fn clock(time: Timestamp) -> impl fmt::Display {
+    time.strftime("%Y-%m-%d %H:%M UTC")
 }
 
 fn duration(seconds: u64) -> String {
@@ -165,6 +186,6 @@ fn fenced(text: &str) -> String {
     format!("\n\n{fence}\n{shown}\n{fence}")
 }
 
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.chars().take(100).map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect()
 }

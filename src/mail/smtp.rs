@@ -110,7 +110,7 @@ impl Connection {
     ///
     /// # Errors
     /// Nothing was sent, or that is not known: the same mail is to be sent again.
-    pub fn send(&mut self, from: &Address, to: &[Address], mail: &[u8]) -> Result<(), SendError> {
+    pub fn send(&mut self, from: Option<&Address>, to: &[Address], mail: &[u8]) -> Result<(), SendError> {
         // The server may have hung up on the connection of the mail before.
         if self.open.as_mut().is_some_and(|connection| !connection.test_connected()) {
             self.open = None;
@@ -196,20 +196,20 @@ fn trust(config: &Smtp) -> Result<TlsParameters> {
 fn submit(
     connection: &mut SmtpConnection,
     host: &str,
-    from: &Address,
+    from: Option<&Address>,
     to: &[Address],
     mail: &[u8],
 ) -> Result<(), SendError> {
     let beyond_ascii = |address: &Address| !address.to_string().is_ascii();
     let mut parameters = Vec::new();
-    if beyond_ascii(from) || to.iter().any(beyond_ascii) {
+    if from.is_some_and(beyond_ascii) || to.iter().any(beyond_ascii) {
         if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
             return Err(SendError::Permanent(format!("{host} cannot send to addresses beyond ASCII")));
         }
         parameters.push(MailParameter::SmtpUtfEight);
     }
     let refused = |error: Error| classify(host, &error);
-    connection.command(Mail::new(Some(envelope(from)?), parameters)).map_err(refused)?;
+    connection.command(Mail::new(from.map(envelope).transpose()?, parameters)).map_err(refused)?;
     let (mut taken, mut last) = (0_usize, None);
     for address in to {
         match connection.command(Rcpt::new(envelope(address)?, Vec::new())) {

@@ -6,8 +6,11 @@ use crate::base::host::HostName;
 use crate::format::headers::Headers;
 use crate::format::verdict::{Check, Decision, FORMAT, Passed, Reason, Verdict};
 use crate::rule::authenticate::{Finding, authenticate};
-use crate::rule::automatic::automatic;
+use crate::rule::automatic::{automatic, is_unattended};
 use jiff::Timestamp;
+
+/// The check that the sender is on the list.
+const AUTHORIZED: &str = "authorized";
 
 /// What the operator's configuration says about who may write.
 #[derive(Debug, Clone, Copy)]
@@ -31,15 +34,24 @@ pub fn judge(headers: &Headers, policy: &Policy, now: Timestamp) -> Verdict {
     Verdict { format: FORMAT, decision, reason, from, decided_at: now, checks }
 }
 
+/// Whether a refused sender may be told so: the mail is genuine and a person's, and nothing else was against it. Never
+/// to an address that nobody reads.
+#[must_use]
+pub fn may_be_told(verdict: &Verdict) -> bool {
+    let mut others = verdict.checks.iter().filter(|check| check.name != AUTHORIZED);
+    let reads = verdict.from.as_ref().is_some_and(|from| !is_unattended(from));
+    verdict.reason == Some(Reason::Unauthorized)
+        && others.all(|check| check.passed == Passed::Passed)
+        && reads
+}
+
 fn allowlist(from: Option<&Address>, senders: &[SenderPattern]) -> Finding {
     let wanted = "an address of authorized_senders";
     let check = match from {
-        None => Check::new("authorized", Passed::Skipped, "", wanted),
+        None => Check::new(AUTHORIZED, Passed::Skipped, "", wanted),
         Some(from) => match senders.iter().find(|pattern| pattern.matches(from)) {
-            Some(pattern) => {
-                Check::new("authorized", Passed::Passed, &format!("{from} is {pattern}"), wanted)
-            }
-            None => Check::new("authorized", Passed::Failed, &from.to_string(), wanted),
+            Some(pattern) => Check::new(AUTHORIZED, Passed::Passed, &format!("{from} is {pattern}"), wanted),
+            None => Check::new(AUTHORIZED, Passed::Failed, &from.to_string(), wanted),
         },
     };
     Finding { check, reason: Reason::Unauthorized }

@@ -69,6 +69,15 @@ fn is_daemon(address: &Address) -> bool {
     matches!(address.local(), "mailer-daemon" | "postmaster")
 }
 
+/// Whether an address looks like one that programs write from and nobody reads.
+#[must_use]
+pub fn is_unattended(address: &Address) -> bool {
+    let local: String = address.local().chars().filter(char::is_ascii_alphanumeric).collect();
+    let words =
+        ["noreply", "donotreply", "bounce", "mailer", "daemon", "postmaster", "notification", "robot"];
+    words.iter().any(|word| local.contains(word))
+}
+
 fn own_message<'a>(headers: &'a Headers, own: &Address) -> Option<&'a str> {
-    headers.all("Message-ID").find(|value| !route::own_ids(value, own.domain()).is_empty())
+    headers.all("Message-ID").find(|value| route::is_own(value, own.domain()))
 }

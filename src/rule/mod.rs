@@ -11,3 +11,5 @@ pub mod learn;
 pub mod egress;
 pub mod retain;
 pub mod route;
+pub mod command;
+pub mod quota;

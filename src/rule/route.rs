@@ -61,6 +61,16 @@ pub fn own_ids(value: &str, own_domain: &str) -> Vec<SessionId> {
     value.split('<').skip(1).filter_map(|rest| own_id(rest, own_domain)).collect()
 }
 
+/// Whether a Message-ID is one that airut gave at `own_domain`, of whatever mail.
+#[must_use]
+pub fn is_own(value: &str, own_domain: &str) -> bool {
+    let is_own = |id: &str| {
+        let (local, domain) = id.split_once('>')?.0.trim().split_once('@')?;
+        Some(local.starts_with("airut.") && domain.eq_ignore_ascii_case(own_domain))
+    };
+    value.split('<').skip(1).any(|id| is_own(id).unwrap_or_default())
+}
+
 fn own_id(rest: &str, own_domain: &str) -> Option<SessionId> {
     let (id, _) = rest.split_once('>')?;
     let (local, domain) = id.trim().split_once('@')?;

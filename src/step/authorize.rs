@@ -5,12 +5,16 @@ use crate::base::fault::Fault;
 use crate::base::id::MessageKey;
 use crate::base::limits;
 use crate::base::talk::Talk;
+use crate::disk::accounts::{self, Holder};
 use crate::disk::layout::Stage;
 use crate::disk::queue::identity;
 use crate::disk::repo::Repo;
+use crate::format::account::Span;
 use crate::format::verdict::{Check, Decision, Passed, Reason, Verdict};
 use crate::mail::headers;
-use crate::rule::authorize::Policy;
+use crate::mail::note;
+use crate::mail::notice::Notice;
+use crate::rule::authorize::{Policy, may_be_told};
 use crate::step::report::Report;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -70,6 +74,9 @@ fn one(repo: &Repo, key: &MessageKey, named: bool, talk: &dyn Talk) -> Result<bo
     match verdict.decision {
         Decision::Accepted => queue.settle(key, Stage::Authorized, &verdict),
         Decision::Refused => {
+            if repo.config.refusal_notice && may_be_told(&verdict) {
+                tell(repo, key, &bytes, &verdict, now)?;
+            }
             talk.info(&format!("{}:{key}: refused, {why}", repo.name));
             queue.settle(key, Stage::Rejected, &verdict).map(|_| false)
         }
@@ -80,6 +87,19 @@ fn one(repo: &Repo, key: &MessageKey, named: bool, talk: &dyn Talk) -> Result<bo
                 .into())
         }
     }
+}
+
+/// Tells a person that the list has no place for them, once a day.
+fn tell(repo: &Repo, key: &MessageKey, bytes: &[u8], verdict: &Verdict, now: Timestamp) -> Result<()> {
+    let Some(from) = &verdict.from else { return Ok(()) };
+    let holder = Holder::Sender(from);
+    if !accounts::read(&repo.layout, holder, now).is_told(Span::Day) {
+        let own = &repo.config.mail.from;
+        let letter = note::compose(own, from, key, bytes, &Notice::NotOnTheList, now)?;
+        repo.queue().post(key, &letter)?;
+        accounts::update(&repo.layout, holder, now, |account| account.tell(Span::Day))?;
+    }
+    Ok(())
 }
 
 fn refuse_as(verdict: &mut Verdict, reason: Reason, saw: &str) {

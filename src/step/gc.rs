@@ -6,6 +6,7 @@ use crate::base::limits;
 use crate::base::talk::Talk;
 use crate::disk::layout::{Global, Stage, runtime_base, runtime_dir};
 use crate::disk::lock::Lock;
+use crate::disk::queue::Ticket;
 use crate::disk::repo::Repo;
 use crate::disk::session::{self, SessionDir, SessionGuard};
 use crate::disk::write;
@@ -105,7 +106,7 @@ fn busy(repo: &Repo) -> Result<HashSet<SessionId>> {
         busy.extend(queue.tickets(stage)?.into_iter().map(|ticket| ticket.task.session));
     }
     let waiting = queue.deferred()?;
-    busy.extend(waiting.iter().filter_map(|(_, name, _)| name.get(..8)?.parse().ok()));
+    busy.extend(waiting.iter().filter_map(|(_, name, _)| Some(name.parse::<Ticket>().ok()?.task.session)));
     Ok(busy)
 }
 
@@ -121,6 +122,10 @@ fn active_at(dir: &SessionDir) -> Timestamp {
 fn rejected(repo: &Repo, options: &Options) -> Result<()> {
     each_older(&repo.layout.stage(Stage::Rejected), limits::REJECTED_AGE, &mut |path| {
         say(options, repo, &format!("rejected mail {}", name(path)));
+        if options.dry_run { Ok(()) } else { write::remove(path) }
+    })?;
+    // A month of an account that nobody wrote to is over.
+    each_older(&repo.layout.accounts(), limits::ACCOUNT_AGE, &mut |path| {
         if options.dry_run { Ok(()) } else { write::remove(path) }
     })?;
     let seen = repo.layout.root().join("seen");

@@ -88,7 +88,7 @@ pub fn status(repo: &Repo) -> Result<Status> {
         rejected: queue.messages(Stage::Rejected)?.len() + queue.tickets(Stage::Rejected)?.len(),
         ready: rows(Stage::Ready)?,
         running,
-        finished: queue.tickets(Stage::Finished)?.len(),
+        finished: queue.tickets(Stage::Finished)?.len() + queue.messages(Stage::Finished)?.len(),
         deferred: deferred.collect(),
         recent,
     })

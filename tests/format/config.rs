@@ -66,6 +66,9 @@ fn the_example_is_sound_and_has_the_defaults() {
     assert_eq!(config.max_concurrent, 3);
     assert_eq!(config.shutdown_timeout, 60);
     assert_eq!((repo.session_max_age_days, repo.max_sessions), (7, 100));
+    assert_eq!(repo.limits, airut::format::config::Limits::default());
+    assert_eq!(repo.session_access, airut::format::config::SessionAccess::Participants);
+    assert!(!repo.refusal_notice);
     assert!(!repo.allow_unsandboxed);
     assert_eq!(repo.storage_dir.as_deref(), Some(Path::new("/home/a/.local/state/airut/my-project")));
     assert_eq!(repo.mail.from.name.as_deref(), Some("Airut"));
@@ -137,6 +140,16 @@ fn an_error_names_line_column_key_and_what_is_allowed() {
         ),
         ("max_concurrent = 3", "max_concurrent = 0", "1:1: key max_concurrent: 0 is not; allowed: 1 to 1000"),
         ("max_concurrent = 3", "max_concurrent = ", "1:18: key max_concurrent: "),
+        (
+            "[repos.my-project.secrets]",
+            "[repos.my-project.limits]\nsender_mails_per_hour = 0\n[repos.my-project.secrets]",
+            "14:1: key repos.my-project.limits.sender_mails_per_hour: nothing would be answered; allowed: 1 or more",
+        ),
+        (
+            "[repos.my-project.secrets]",
+            "[repos.my-project.limits]\nrepo_usd_per_day = nan\n[repos.my-project.secrets]",
+            "14:1: key repos.my-project.limits.repo_usd_per_day: is no amount of money; allowed: more than 0",
+        ),
         (
             "max_concurrent = 3",
             "max_concurrent = 3\nmax_concurrent = 4",

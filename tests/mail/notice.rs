@@ -31,6 +31,9 @@ fn all() -> Vec<Notice> {
         Notice::Sandbox,
         Notice::LeftOut { names: vec!["a.bin".to_owned()] },
         Notice::Internal,
+        Notice::NotOnTheList,
+        Notice::LimitReached { limit: text(), until: jiff::Timestamp::UNIX_EPOCH, waits: true },
+        Notice::LimitReached { limit: text(), until: jiff::Timestamp::UNIX_EPOCH, waits: false },
     ]
 }
 

@@ -37,7 +37,7 @@ fn mails_arrive_over_every_kind_of_connection_several_on_one() {
         let mut connection = Connection::new(&config, password).unwrap();
         for number in 0..3 {
             let mail = format!("Subject: {number}\r\n\r\n.\r\n..dots\r\nend {number}\r\n");
-            connection.send(&from(), &to(&[&user]), mail.as_bytes()).unwrap();
+            connection.send(Some(&from()), &to(&[&user]), mail.as_bytes()).unwrap();
         }
         for mail in mail_server().mailbox(&user).wait_for(3) {
             let text = String::from_utf8(mail).unwrap();
@@ -54,7 +54,7 @@ fn mails_arrive_over_every_kind_of_connection_several_on_one() {
 fn several_recipients_get_one_mail_each() {
     let (one, two) = (unique("smtp"), unique("smtp"));
     let mut connection = Connection::new(&config(), Some(&mail_server().password)).unwrap();
-    connection.send(&from(), &to(&[&one, &two]), b"Subject: x\r\n\r\nx\r\n").unwrap();
+    connection.send(Some(&from()), &to(&[&one, &two]), b"Subject: x\r\n\r\nx\r\n").unwrap();
     assert_eq!(mail_server().mailbox(&one).wait_for(1).len(), 1);
     assert_eq!(mail_server().mailbox(&two).wait_for(1).len(), 1);
 }
@@ -64,7 +64,7 @@ fn what_is_wrong_is_told_apart() {
     let send = |config: &Smtp, password: &str| {
         Connection::new(config, Some(password))
             .unwrap()
-            .send(&from(), &to(&["x"]), b"Subject: x\r\n\r\nx")
+            .send(Some(&from()), &to(&["x"]), b"Subject: x\r\n\r\nx")
             .unwrap_err()
     };
     let password = mail_server().password.as_str();
@@ -80,7 +80,7 @@ fn what_is_wrong_is_told_apart() {
     assert!(matches!(unprotected, SendError::Login(_)), "{unprotected:?}");
     let no_login = Connection::new(&Smtp { username: None, ..config() }, None)
         .unwrap()
-        .send(&from(), &to(&["x"]), b"Subject: x\r\n\r\nx")
+        .send(Some(&from()), &to(&["x"]), b"Subject: x\r\n\r\nx")
         .unwrap_err();
     assert!(!matches!(no_login, SendError::Login(_)), "{no_login:?}");
     let half = Connection::new(&config(), None).unwrap_err();
@@ -91,11 +91,11 @@ fn what_is_wrong_is_told_apart() {
 fn an_address_beyond_ascii_needs_a_server_that_takes_it() {
     let mut connection = Connection::new(&config(), Some(&mail_server().password)).unwrap();
     let refused = connection
-        .send(&from(), &["jürgen@example.com".parse().unwrap()], b"Subject: x\r\n\r\nx")
+        .send(Some(&from()), &["jürgen@example.com".parse().unwrap()], b"Subject: x\r\n\r\nx")
         .unwrap_err();
     assert!(matches!(refused, SendError::Permanent(_)), "{refused:?}");
     let user = unique("smtp");
-    connection.send(&from(), &to(&[&user]), b"Subject: x\r\n\r\nx").unwrap();
+    connection.send(Some(&from()), &to(&[&user]), b"Subject: x\r\n\r\nx").unwrap();
 }
 
 /// A server that answers as it is told to: real ones do not refuse on demand.
@@ -144,12 +144,13 @@ fn refusals_are_for_good_or_for_now() {
         (&[("END", "garbage\r\n")], false),
         (&[("MAIL", "221 gone\r\n")], false),
     ] {
-        let error = scripted(answers).send(&from(), &to(&["x"]), b"Subject: x\r\n\r\nx\r\n").unwrap_err();
+        let error =
+            scripted(answers).send(Some(&from()), &to(&["x"]), b"Subject: x\r\n\r\nx\r\n").unwrap_err();
         assert_eq!(matches!(error, SendError::Permanent(_)), for_good, "{answers:?}: {error:?}");
         assert!(!matches!(error, SendError::Login(_)), "{answers:?}: {error:?}");
     }
     let who = scripted(&[("MAIL", "530 authentication required\r\n")])
-        .send(&from(), &to(&["x"]), b"x")
+        .send(Some(&from()), &to(&["x"]), b"x")
         .unwrap_err();
     assert!(matches!(who, SendError::Login(_)), "{who:?}");
 }
@@ -157,8 +158,8 @@ fn refusals_are_for_good_or_for_now() {
 #[test]
 fn one_recipient_that_is_no_more_keeps_nobody_elses_answer() {
     let mut connection = scripted(&[("RCPT TO:<gone@", "550 no such user\r\n")]);
-    connection.send(&from(), &to(&["gone", "here"]), b"Subject: x\r\n\r\nx\r\n").unwrap();
-    let none = connection.send(&from(), &to(&["gone"]), b"Subject: x\r\n\r\nx\r\n").unwrap_err();
+    connection.send(Some(&from()), &to(&["gone", "here"]), b"Subject: x\r\n\r\nx\r\n").unwrap();
+    let none = connection.send(Some(&from()), &to(&["gone"]), b"Subject: x\r\n\r\nx\r\n").unwrap_err();
     assert!(matches!(none, SendError::Permanent(_)), "{none:?}");
-    connection.send(&from(), &to(&["here"]), b"Subject: x\r\n\r\nx\r\n").unwrap();
+    connection.send(Some(&from()), &to(&["here"]), b"Subject: x\r\n\r\nx\r\n").unwrap();
 }

@@ -3,6 +3,8 @@ mod authres;
 mod authenticate;
 mod authorize;
 mod route;
+mod command;
+mod quota;
 mod allow;
 mod request;
 mod egress;

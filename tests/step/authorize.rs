@@ -138,3 +138,28 @@ fn many_may_judge_at_once() {
     assert!(troubles.map(|trouble| format!("{:#}", trouble.error)).all(|text| text.contains("it waits")));
     assert_eq!(stand.repo.queue().deferred().unwrap().len(), 10);
 }
+
+#[test]
+fn where_the_operator_wants_it_a_person_who_is_not_listed_is_told_once_a_day() {
+    let mut setup = crate::support::world::Setup::stand_in("#!/bin/sh\n");
+    setup.toml.push_str("refusal_notice = true\n");
+    let stand = Stand::with(&setup);
+    let from = |from: &str| Letter { from: from.to_owned(), ..stand.letter("Hello", "Let me in.") };
+    let genuine = "dmarc=pass header.from=evil.example";
+    for bytes in [
+        with_result(&from("eve@evil.example"), genuine),
+        with_result(&from("eve@evil.example"), genuine),
+        with_result(&from("eve@evil.example"), "dmarc=fail header.from=evil.example"),
+        with_result(&from("no-reply@evil.example"), genuine),
+        with_result(&from("bot@evil.example").header("Auto-Submitted", "auto-replied"), genuine),
+        with_result(&from("list@evil.example").header("List-Id", "<list.evil.example>"), genuine),
+    ] {
+        assert!(done(judge(&stand, &bytes).0).is_empty());
+    }
+    stand.reply();
+    let sent = stand.sent();
+    assert_eq!(sent.len(), 1, "{:?}", sent.iter().map(|(_, args)| args).collect::<Vec<_>>());
+    assert_eq!(sent[0].1.trim(), "-i -f <> -- eve@evil.example");
+    assert!(sent[0].0.text().contains("you are not among them"), "{}", sent[0].0.text());
+    assert!(airut::disk::session::all(&stand.repo.layout).unwrap().is_empty());
+}

@@ -154,3 +154,37 @@ fn a_run_that_is_told_to_end_leaves_its_task_to_the_next_which_continues_it() {
     assert!(!answer.text().contains("interrupted once on our side"), "{}", answer.text());
     assert_eq!(names(&repo.session(&id).join("tasks")), ["1"]);
 }
+
+#[test]
+fn a_mail_of_one_word_stops_what_runs_and_is_answered_at_once() {
+    let world = World::with_containers();
+    let repo = world.repo(&obedient());
+    world.send(&repo, &world.letter(&repo, "Hello", &format!("do: say Half of it.\n{WAIT}")));
+    world.take_in();
+    let running = world.begin_run(&[&repo], 1);
+    let _ = world.run(&["reply"]).ok();
+    let acknowledged = world.answers(&repo, 1).remove(0);
+    for (word, told) in [("/status", "opus is working, since"), ("Stop.", "is being stopped")] {
+        world.send(&repo, &Letter::reply(&repo.sender, &acknowledged, word));
+        world.take_in();
+        let _ = world.run(&["reply"]).ok();
+        let answer = world.answers(&repo, 0).pop().unwrap();
+        assert!(answer.text().contains(told), "{word}: {}", answer.text());
+    }
+    let _ = running.end().ok();
+    world.cycle();
+    let answer = world.answers(&repo, 4).remove(3);
+    assert!(
+        answer.text().contains("was stopped") && answer.text().contains("Half of it."),
+        "{}",
+        answer.text()
+    );
+    let next = world.go_on(&repo, &answer, "/model sonnet\nsh: echo $model resumed=$resumed");
+    assert!(next.text().contains("sonnet resumed=11111111"), "{}", next.text());
+    let account = crate::whole::steps::json(&repo.storage.join("accounts/repo.json"));
+    assert_eq!(
+        (&account["day"]["mails"], &account["day"]["cost_usd"]),
+        (&4.into(), &0.25.into()),
+        "{account:#}"
+    );
+}

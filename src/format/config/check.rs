@@ -3,9 +3,9 @@
 
 use crate::base::host::HostName;
 use crate::base::id::VarName;
-use crate::base::limits;
+use crate::base::limits::RUNS_MAX;
 use crate::format::config::paths::{below, secrets, words};
-use crate::format::config::{Config, Container, Imap, Mail, MaskedSecret, Problem, Repo, Smtp, Tls};
+use crate::format::config::{Config, Container, Imap, Limits, Mail, MaskedSecret, Problem, Repo, Smtp, Tls};
 use crate::format::secret::Secret;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,8 +15,8 @@ use std::path::{Component, Path};
 #[must_use]
 pub fn check(config: &Config) -> Vec<Problem> {
     let mut found = Problems(Vec::new());
-    if !(1..=limits::RUNS_MAX).contains(&config.max_concurrent) {
-        let allowed = format!("allowed: 1 to {}", limits::RUNS_MAX);
+    if !(1..=RUNS_MAX).contains(&config.max_concurrent) {
+        let allowed = format!("allowed: 1 to {}", RUNS_MAX);
         found.say(words(&["max_concurrent"]), format!("{} is not; {allowed}", config.max_concurrent));
     }
     if config.repos.is_empty() {
@@ -52,6 +52,7 @@ fn one(repo: &Repo, found: &mut Problems) {
     }
     mail(&repo.mail, found);
     container(&repo.container, found);
+    limits(&repo.limits, found);
     for (key, secret) in secrets(repo) {
         if let Some(why) = unusable(secret) {
             found.say(key, why);
@@ -64,6 +65,29 @@ fn one(repo: &Repo, found: &mut Problems) {
             found.say(words(&["masked_secrets", name.as_str()]), why);
         }
         masked(secret, key, found);
+    }
+}
+
+/// A limit of nothing would answer nobody, and one that is no number would limit nothing.
+fn limits(limits: &Limits, found: &mut Problems) {
+    let mails = [
+        ("session_mails_per_hour", Some(limits.session_mails_per_hour)),
+        ("sender_mails_per_hour", limits.sender_mails_per_hour),
+        ("sender_mails_per_day", Some(limits.sender_mails_per_day)),
+        ("repo_mails_per_hour", limits.repo_mails_per_hour),
+        ("repo_mails_per_day", limits.repo_mails_per_day),
+    ];
+    for (key, _) in mails.iter().filter(|(_, mails)| *mails == Some(0)) {
+        found.say(words(&["limits", key]), "nothing would be answered; allowed: 1 or more");
+    }
+    let usd = [
+        ("sender_usd_per_day", limits.sender_usd_per_day),
+        ("sender_usd_per_month", limits.sender_usd_per_month),
+        ("repo_usd_per_day", limits.repo_usd_per_day),
+        ("repo_usd_per_month", limits.repo_usd_per_month),
+    ];
+    for (key, _) in usd.iter().filter(|(_, usd)| usd.is_some_and(|usd| !(usd.is_finite() && usd > 0.0))) {
+        found.say(words(&["limits", key]), "is no amount of money; allowed: more than 0");
     }
 }
 

@@ -1,8 +1,10 @@
 //! `session open`, `new` and `resume`: a message that was let in becomes a task, of a new session or of the one
 //! its headers name. The mail itself is moved last: until then the whole can be done again to the same end.
 
+mod command;
 mod place;
 mod plan;
+mod quota;
 
 use crate::base::fault::Fault;
 use crate::base::id::{MessageKey, SessionId};
@@ -53,6 +55,13 @@ pub fn dry_run(repo: &Repo, bytes: &[u8], from: crate::base::address::Address, m
     plan::plan(repo, &crate::disk::queue::message_key(bytes), bytes, from, mode, Timestamp::now())
 }
 
+/// The one check of a message that the operator wrote.
+const BY_HAND: &str = "by hand";
+
+fn is_by_hand(verdict: &Verdict) -> bool {
+    verdict.checks.iter().any(|check| check.name == BY_HAND)
+}
+
 /// Takes a request that the operator wrote by hand: the queue sees it as a mail that was let in.
 pub fn accept_by_hand(repo: &Repo, bytes: &[u8], from: crate::base::address::Address) -> Result<MessageKey> {
     use crate::format::verdict::{Check, FORMAT, Passed};
@@ -63,12 +72,7 @@ pub fn accept_by_hand(repo: &Repo, bytes: &[u8], from: crate::base::address::Add
         reason: None,
         from: Some(from),
         decided_at: Timestamp::now(),
-        checks: vec![Check::new(
-            "by hand",
-            Passed::Passed,
-            "airut session new",
-            "the operator's own request",
-        )],
+        checks: vec![Check::new(BY_HAND, Passed::Passed, "airut session new", "the operator's own request")],
     };
     repo.queue().admit(bytes, &verdict)?;
     Ok(key)
@@ -93,7 +97,17 @@ fn one(
         return doubt(repo, key).map(|()| None);
     };
     let from = verdict.from.clone().context("its verdict names no sender")?;
-    let plan = plan::plan(repo, key, &bytes, from, mode, Timestamp::now())?;
+    let now = Timestamp::now();
+    let plan = plan::plan(repo, key, &bytes, from, mode, now)?;
+    if !place::is_begun(repo, key, &plan)
+        && !is_by_hand(&verdict)
+        && let Some(reached) = quota::reached(repo, &plan, now)
+    {
+        let waits = quota::turn_away(repo, key, &bytes, &plan, verdict, &reached)?;
+        let what = if waits { "waits" } else { "is declined" };
+        talk.info(&format!("{}:{key}: {what}, beyond {reached}", repo.name));
+        return Ok(None);
+    }
     place::place(repo, key, &plan, &verdict, talk)
 }
 

@@ -9,7 +9,7 @@ use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::queue::Ticket;
 use crate::disk::repo::Repo;
-use crate::disk::session::{SessionGuard, is_too_new, message_file, task_id};
+use crate::disk::session::{SessionDir, SessionGuard, is_too_new, message_file, task_id};
 use crate::disk::write;
 use crate::format::session::Session;
 use crate::format::task::{DeliveryState, Message, Reason, State, Task};
@@ -18,6 +18,7 @@ use crate::format::version::Versioned;
 use crate::mail::names::unique_names;
 use crate::mail::parse::{self, Mail};
 use crate::step::open::plan::{Plan, Target, prompt_of, told};
+use crate::step::open::{command, quota};
 use crate::tool::source::Source;
 use anyhow::Result;
 use jiff::Timestamp;
@@ -53,7 +54,7 @@ pub fn place(
         return Ok(None);
     }
     let session = guard.load()?;
-    let (mut task, at) = task_for(&guard, &session, key)?;
+    let (mut task, at) = task_for(&guard, &session, key, plan.command.is_some())?;
     let attachments = store_attachments(repo, &guard, &task, key, plan)?;
     let message = Message {
         key: key.clone(),
@@ -68,10 +69,15 @@ pub fn place(
         None => task.messages.push(message.clone()),
     }
     note(&mut task, plan, clone_failure);
+    if let Some(command) = plan.command.as_ref().filter(|_| task.command.is_none()) {
+        command::act(repo, &guard, &session, command, &mut task)?;
+    }
     guard.save_task(&task)?;
+    quota::count(repo, key, plan)?;
     write_prompt(repo, &guard, &session, &task, plan, &message)?;
     guard.update(|session| {
         session.tasks = session.tasks.max(task.number);
+        session.model = plan.model_change.clone().unwrap_or_else(|| session.model.clone());
         session.participants.extend(plan.participants.iter().cloned());
         session.active_at = session.active_at.max(plan.received_at);
         if let Some(message_id) = &plan.mail.message_id
@@ -103,7 +109,11 @@ fn note(task: &mut Task, plan: &Plan, clone_failure: Option<anyhow::Error>) {
     notes.retain(|note| !task.notes.contains(note));
     task.notes.extend(notes);
     // Not again, when a try that was cut off came as far as sending it.
-    if plan.is_new() && task.state == State::Ready && task.acknowledgement.state == DeliveryState::None {
+    if plan.is_new()
+        && plan.command.is_none()
+        && task.state == State::Ready
+        && task.acknowledgement.state == DeliveryState::None
+    {
         task.acknowledgement.state = DeliveryState::Pending;
     }
 }
@@ -156,7 +166,8 @@ fn hold(repo: &Repo, key: &MessageKey, id: &SessionId) -> Result<Option<Lock>> {
 /// The session with its workspace. A workspace that cannot be made is the sender's to hear, not a reason to lose him.
 fn make_session(repo: &Repo, key: &MessageKey, plan: &Plan) -> Result<Option<anyhow::Error>> {
     let id = plan.session_id();
-    let source = if plan.refusal.is_some() { None } else { Some(Source::update(repo)) };
+    let runs = plan.refusal.is_none() && plan.command.is_none();
+    let source = runs.then(|| Source::update(repo));
     // The model stays with the session: where the remote is away, the last known default is better than none.
     let default = match &source {
         Some(Ok(source)) => source.configuration(),
@@ -191,27 +202,48 @@ fn make_session(repo: &Repo, key: &MessageKey, plan: &Plan) -> Result<Option<any
 
 /// The task this message joins, and its place in it: the one it was given before a crash; the last, while that waits;
 /// else a new one.
-fn task_for(guard: &SessionGuard, session: &Session, key: &MessageKey) -> Result<(Task, usize)> {
+fn task_for(guard: &SessionGuard, session: &Session, key: &MessageKey, alone: bool) -> Result<(Task, usize)> {
     let new = |number| Ok((Task::new(number, Vec::new(), Timestamp::now()), 0));
-    let is_last = |number: &u32| !guard.dir.task_dir(*number + 1).exists();
-    let last = (session.tasks.max(1)..).find(is_last).unwrap_or(session.tasks);
-    let task = match guard.load_task(last) {
-        Ok(task) => task,
-        Err(error) if is_too_new(&error) => return Err(error),
-        Err(_) if is_empty(&guard.dir.task_dir(last)) => return new(last),
-        // Damaged: what is left of it stays as it is.
-        Err(_) => return new(last + 1),
+    let last = last_task(&guard.dir, session);
+    let mut number = last;
+    // A command between them does not part two requests.
+    let task = loop {
+        let task = match guard.load_task(number) {
+            Ok(task) => task,
+            Err(error) if is_too_new(&error) => return Err(error),
+            Err(_) if number == last && is_empty(&guard.dir.task_dir(last)) => return new(last),
+            // Damaged: what is left of it stays as it is.
+            Err(_) => return new(last + 1),
+        };
+        if let Some(at) = task.messages.iter().position(|message| message.key == *key) {
+            return Ok((task, at));
+        }
+        if task.command.is_none() || number == 1 {
+            break task;
+        }
+        number -= 1;
     };
-    if let Some(at) = task.messages.iter().position(|message| message.key == *key) {
-        return Ok((task, at));
-    }
     let open_to_more =
         task.state == State::Ready && !task.begun && task.messages.len() < limits::JOINED_MESSAGES;
-    if open_to_more {
+    if open_to_more && !alone {
         let at = task.messages.len();
         return Ok((task, at));
     }
     new(last + 1)
+}
+
+/// The last there is: a crash may have made one that the session does not know of yet.
+fn last_task(dir: &SessionDir, session: &Session) -> u32 {
+    let is_last = |number: &u32| !dir.task_dir(*number + 1).exists();
+    (session.tasks.max(1)..).find(is_last).unwrap_or(session.tasks)
+}
+
+/// Whether a try that was cut off has begun to place this message: then it is placed, whatever has changed.
+pub fn is_begun(repo: &Repo, key: &MessageKey, plan: &Plan) -> bool {
+    let dir = SessionDir::new(&repo.layout, plan.session_id());
+    let Ok(session) = dir.load() else { return false };
+    let mut tasks = (1..=last_task(&dir, &session)).rev().map_while(|number| dir.load_task(number).ok());
+    plan.is_new() || tasks.any(|task| task.messages.iter().any(|message| message.key == *key))
 }
 
 /// Whether there is no such directory, or nothing in it.

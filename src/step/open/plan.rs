@@ -6,6 +6,7 @@ use crate::base::id::{MessageKey, Model, SessionId};
 use crate::disk::queue::identity;
 use crate::disk::repo::Repo;
 use crate::disk::session::{SessionDir, is_too_new};
+use crate::format::config::SessionAccess;
 use crate::format::headers::Headers;
 use crate::format::session::Session;
 use crate::format::task::Reason;
@@ -13,8 +14,10 @@ use crate::mail::headers;
 use crate::mail::notice::Notice;
 use crate::mail::parse::{self, Mail};
 use crate::mail::prompt::{self, Msg, PromptInput};
+use crate::rule::command::Command;
 use crate::rule::route::{self, Route};
 use crate::step::open::Mode;
+use crate::step::open::command::FirstLine;
 use crate::tool::source::Source;
 use anyhow::Result;
 use jiff::Timestamp;
@@ -40,6 +43,10 @@ pub struct Plan {
     pub participants: BTreeSet<Address>,
     /// What the sender is to be told.
     pub notes: Vec<String>,
+    /// The session's model from now on, where the mail changes it.
+    pub model_change: Option<Model>,
+    /// What airut answers itself.
+    pub command: Option<Command>,
     /// Why there is nothing to run, if so.
     pub refusal: Option<(Reason, String)>,
     pub received_at: Timestamp,
@@ -113,15 +120,26 @@ pub fn plan(
     now: Timestamp,
 ) -> Result<Plan> {
     let headers = headers::headers(bytes)?;
-    let (mail, unreadable) = match parse::read(bytes) {
+    let (mut mail, unreadable) = match parse::read(bytes) {
         Ok(mail) => (mail, None),
         Err(error) => (Mail::default(), Some((Reason::Unreadable, format!("{error:#}")))),
     };
     let mut notes = Vec::new();
-    let target = target(repo, key, &headers, &mail.subject, &from, mode, &mut notes)?;
+    let mut target = target(repo, key, &headers, &mail.subject, &from, mode, &mut notes)?;
+    let first_line = FirstLine::take(&mut mail.request, matches!(target, Target::Resume(_)));
+    if first_line.begins_anew && *mode == Mode::Open {
+        notes.clear();
+        target = Target::New(new_id(repo, key)?);
+    }
     let is_new = matches!(target, Target::New(_));
-    let model = model(repo, &mail, &target, &mut notes);
-    let refusal = unreadable.or_else(|| refusal(&headers, &mail, is_new));
+    notes.extend(first_line.note(is_new));
+    let (model, model_change) = match first_line.model {
+        Some(model) if is_new => (Some(model), None),
+        Some(model) => (None, Some(model)),
+        None => (model(repo, &mail, &target, &mut notes), None),
+    };
+    let command = first_line.command;
+    let refusal = unreadable.or_else(|| refusal(&headers, &mail, is_new)).filter(|_| command.is_none());
     let own = repo.config.mail.from.address.untagged();
     let mut participants: BTreeSet<Address> = [from.clone()].into();
     let addressed = mail.to.iter().chain(&mail.cc).filter(|address| address.untagged() != own);
@@ -136,6 +154,8 @@ pub fn plan(
         mail,
         participants,
         notes,
+        model_change,
+        command,
         refusal,
         received_at: now,
     })
@@ -161,7 +181,7 @@ fn target(
     let mut why = None;
     for id in &route.candidates {
         match SessionDir::new(&repo.layout, id).load() {
-            Ok(session) if by_hand || session.participants.contains(from) => {
+            Ok(session) if by_hand || may_continue(repo, &session, from) => {
                 return Ok(Target::Resume(session.into()));
             }
             Ok(_) => why = why.or_else(|| Some(Notice::NotAParticipant { old: id.clone() })),
@@ -177,6 +197,10 @@ fn target(
     }
     notes.extend(why.map(|notice| notice.to_string()));
     new_id(repo, key).map(Target::New)
+}
+
+fn may_continue(repo: &Repo, session: &Session, from: &Address) -> bool {
+    repo.config.session_access == SessionAccess::Authorized || session.participants.contains(from)
 }
 
 /// The ID of a message's own session follows from its key, so that a second try after a crash finds the first one's.
@@ -221,7 +245,7 @@ pub fn told(refusal: &(Reason, String)) -> Option<String> {
 }
 
 /// Claude Code's own short names, and full names of Claude models, which only the API knows.
-fn is_known(model: &Model) -> bool {
+pub fn is_known(model: &Model) -> bool {
     matches!(model.as_str(), "opus" | "sonnet" | "haiku" | "opusplan")
         || model.as_str().starts_with("claude-")
 }

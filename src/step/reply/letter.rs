@@ -83,7 +83,9 @@ impl Letter<'_> {
         let mut notices = self.task.notes.clone();
         match &self.task.failure {
             Some(failure) => notices.push(self.told(failure).to_string()),
-            None if self.task.answer.is_none() => notices.push(Notice::EmptyReply.to_string()),
+            None if self.task.answer.is_none() && self.task.command.is_none() => {
+                notices.push(Notice::EmptyReply.to_string())
+            }
             None => {}
         }
         notices

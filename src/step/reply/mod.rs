@@ -2,6 +2,7 @@
 //! `sending` is recorded before each: what is cut between is sent again as the same mail.
 
 mod letter;
+mod notes;
 mod transport;
 
 use crate::base::id::TaskId;
@@ -34,7 +35,7 @@ pub fn reply(repo: &Repo, only: Option<&[TaskId]>, talk: &dyn Talk, interrupt: &
     for task in only.into_iter().flatten().filter(|task| !repo.layout.task(task).exists()) {
         report.trouble(&repo.name, task, anyhow!("there is no such task"));
     }
-    if queue.tickets(Stage::Finished)?.is_empty() {
+    if queue.tickets(Stage::Finished)?.is_empty() && queue.messages(Stage::Finished)?.is_empty() {
         return Ok(report);
     }
     let _lock = Lock::exclusive(&repo.layout.lock("reply"), limits::REPLY_WAIT, "the outgoing mail")?;
@@ -58,6 +59,9 @@ pub fn reply(repo: &Repo, only: Option<&[TaskId]>, talk: &dyn Talk, interrupt: &
         if transport.is_locked_out() {
             break;
         }
+    }
+    if only.is_none() {
+        notes::send(repo, &mut transport, interrupt, &mut report)?;
     }
     if transport.is_locked_out() {
         // Each of them would ask the server once more, as soon as a path unit sees that something is left.
@@ -108,6 +112,9 @@ fn one(repo: &Repo, ticket: &Ticket, transport: &mut Transport, talk: &dyn Talk)
         Ok(bytes) => bytes,
         Err(error) => return settle(repo, ticket, Err(Unsent::Temporary(format!("{error:#}")))),
     };
+    if ticket.acknowledgement {
+        return settle(repo, ticket, transport.send_note(&to, &bytes));
+    }
     let sent = match transport.send(&to, &bytes) {
         Err(Unsent::Permanent(why)) if !delivery(&task, ticket).bare && has_files(repo, ticket) => {
             talk.warn(&format!(

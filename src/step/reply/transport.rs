@@ -80,8 +80,23 @@ impl<'a> Transport<'a> {
         self.locked_out
     }
 
+    /// Sends an answer: what cannot be delivered comes back to the own address, which is seen by whoever reads it.
     pub fn send(&mut self, to: &[Address], bytes: &[u8]) -> std::result::Result<(), Unsent> {
-        let from = &self.repo.config.mail.from.address;
+        self.submit(Some(&self.repo.config.mail.from.address), to, bytes)
+    }
+
+    /// Sends a note that nobody asked for. With no envelope sender, nothing ever comes back for it (RFC 5321 section
+    /// 4.5.5).
+    pub fn send_note(&mut self, to: &[Address], bytes: &[u8]) -> std::result::Result<(), Unsent> {
+        self.submit(None, to, bytes)
+    }
+
+    fn submit(
+        &mut self,
+        from: Option<&Address>,
+        to: &[Address],
+        bytes: &[u8],
+    ) -> std::result::Result<(), Unsent> {
         let sent = match &mut self.way {
             Way::Smtp(connection) => connection.send(from, to, bytes).map_err(|error| match error {
                 SendError::Permanent(why) => Unsent::Permanent(why),
@@ -101,7 +116,7 @@ impl<'a> Transport<'a> {
 /// `sysexits.h`: 65 (data), 67 (no such user) and 68 (no such host) are about this mail; all else may pass.
 fn sendmail(
     program: &PathBuf,
-    from: &Address,
+    from: Option<&Address>,
     to: &[Address],
     bytes: &[u8],
 ) -> std::result::Result<(), Unsent> {
@@ -109,7 +124,7 @@ fn sendmail(
     let mail = write::nameless(bytes).map_err(|error| Unsent::Temporary(format!("{error:#}")))?;
     let output = Program::new(program)
         .args(["-i", "-f"])
-        .arg(from.to_string())
+        .arg(from.map_or_else(|| "<>".to_owned(), ToString::to_string))
         .arg("--")
         .args(to.iter().map(ToString::to_string))
         .stdin_file(mail)

@@ -3,6 +3,7 @@
 
 use crate::base::id::TaskId;
 use crate::base::limits;
+use crate::disk::accounts::{self, Holder};
 use crate::disk::layout::Stage;
 use crate::disk::queue::Ticket;
 use crate::disk::repo::Repo;
@@ -88,7 +89,20 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
     })?;
     guard.active(now)?;
     drop(guard);
+    if let Some(cost) = task.cost_usd.filter(|cost| *cost > 0.0) {
+        spent(repo, &task, cost, now)?;
+    }
     finish(repo, id, &task)
+}
+
+/// On the account of whoever asked first, and of all.
+fn spent(repo: &Repo, task: &Task, cost_usd: f64, now: Timestamp) -> Result<()> {
+    let senders = task.senders();
+    let holders = senders.first().map(Holder::Sender).into_iter().chain([Holder::Repo]);
+    for holder in holders {
+        accounts::update(&repo.layout, holder, now, |account| account.spend(cost_usd))?;
+    }
+    Ok(())
 }
 
 enum Begun {

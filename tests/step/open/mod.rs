@@ -1,4 +1,6 @@
 pub mod place;
+mod command;
+mod quota;
 mod plan;
 
 use crate::step::stand::{Stand, trouble};
