@@ -75,6 +75,7 @@ pub fn status(repo: &Repo) -> Result<Status> {
                 SessionDir::new(&repo.layout, &ticket.task.session).load_task(ticket.task.number).ok()?;
             if ticket.acknowledgement { task.acknowledgement.last_error } else { task.reply.last_error }
         });
+        let reason = reason.or_else(|| (stage == Stage::Authorized).then(|| "a limit is reached".to_owned()));
         Deferred { stage: stage.name(), name, until, reason }
     });
     let newest = newest(repo, RECENT)?;
