@@ -2,6 +2,7 @@ use crate::support::mutate::mutations;
 use airut::proxy::init::{dns, trust};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 /// A question with this type, as a resolver asks it.
 fn question(name: &str, kind: u16) -> Vec<u8> {
@@ -121,7 +122,7 @@ fn the_ca_joins_the_bundle_of_each_distribution_once() {
             fs::create_dir_all(link.parent().unwrap()).unwrap();
             symlink(&path, link).unwrap();
         }
-        let set = trust::install(root.path(), "/run/airut/ca.pem", CA, none).unwrap();
+        let set = trust::install(root.path(), "/run/airut/ca.pem", CA, none);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("the roots\n"), "{text}");
         assert_eq!(text.matches("ours").count(), 1, "{text}");
@@ -135,7 +136,7 @@ fn the_ca_joins_the_bundle_of_each_distribution_once() {
 #[test]
 fn an_image_without_a_bundle_gets_one() {
     let root = tempfile::tempdir().unwrap();
-    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, none).unwrap();
+    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, none);
     assert_eq!(value(&set, "SSL_CERT_FILE"), Some("/etc/ssl/certs/ca-certificates.crt"));
     assert!(
         fs::read_to_string(root.path().join("etc/ssl/certs/ca-certificates.crt")).unwrap().contains("ours")
@@ -147,10 +148,84 @@ fn a_bundle_that_the_image_names_is_added_to_and_kept() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("mine.pem"), "mine").unwrap();
     let named = |name: &str| (name == "SSL_CERT_FILE").then(|| "/mine.pem".to_owned());
-    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, named).unwrap();
+    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, named);
     assert_eq!(value(&set, "SSL_CERT_FILE"), None);
     assert!(fs::read_to_string(root.path().join("mine.pem")).unwrap().contains("ours"));
     let gone = |_: &str| Some("/not/there.pem".to_owned());
-    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, gone).unwrap();
+    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, gone);
     assert_eq!(value(&set, "SSL_CERT_FILE"), Some("/etc/ssl/certs/ca-certificates.crt"));
+}
+
+/// Puts something in the place of the usual bundle; returns what the variables name instead, and its content.
+fn with_in_its_place(put: impl FnOnce(&Path)) -> (String, String) {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("etc/ssl/certs/ca-certificates.crt");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    put(&path);
+    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, none);
+    let named = value(&set, "SSL_CERT_FILE").unwrap().to_owned();
+    assert!(set.iter().all(|(_, value)| *value == named || value == "/run/airut/ca.pem"), "{set:?}");
+    let content = fs::read_to_string(root.path().join(named.trim_start_matches('/'))).unwrap_or_default();
+    (named, content)
+}
+
+#[test]
+fn whatever_lies_in_a_bundles_place_is_neither_waited_for_nor_written_to() {
+    let elsewhere = "/tmp/airut-ca-certificates.crt";
+    let link = |to: &'static str| move |path: &Path| symlink(to, path).unwrap();
+    let fifo = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
+    };
+    let outcomes = [
+        with_in_its_place(fifo),
+        with_in_its_place(|path| fs::create_dir(path).unwrap()),
+        with_in_its_place(|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
+        with_in_its_place(|path| fs::File::create(path).unwrap().set_len(1 << 40).unwrap()),
+        with_in_its_place(|path| drop(fs::File::create(path).unwrap())),
+        with_in_its_place(link("/no/such/file")),
+        with_in_its_place(link("ca-certificates.crt")),
+        with_in_its_place(link("/dev/zero")),
+        with_in_its_place(link("/dev/full")),
+        with_in_its_place(link("/proc/self/fd/0")),
+        with_in_its_place(link("/proc/self/environ")),
+        with_in_its_place(link("/proc/self/comm")),
+        with_in_its_place(link("/proc/self/oom_score_adj")),
+        with_in_its_place(link("/proc/kmsg")),
+        with_in_its_place(link("/proc/self/mem")),
+    ];
+    for (at, (named, content)) in outcomes.iter().enumerate() {
+        assert_eq!((named.as_str(), content.matches("ours").count()), (elsewhere, 1), "{at}");
+    }
+}
+
+#[test]
+fn a_file_that_is_mounted_into_the_container_is_copied_and_left_as_it_is() {
+    // /dev/shm is another file system than the tests' directory on every Linux.
+    let mounted = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+    fs::write(mounted.path(), "the roots\n").unwrap();
+    let (named, content) = with_in_its_place(|path| symlink(mounted.path(), path).unwrap());
+    assert_eq!(named, "/tmp/airut-ca-certificates.crt");
+    assert!(content.starts_with("the roots\n") && content.contains("ours"), "{content}");
+    assert_eq!(fs::read_to_string(mounted.path()).unwrap(), "the roots\n");
+}
+
+#[test]
+fn an_image_that_cannot_be_written_to_is_told_of_the_ca_alone() {
+    let root = tempfile::tempdir().unwrap();
+    // Neither place for a bundle is to be had.
+    fs::write(root.path().join("etc"), "a file").unwrap();
+    symlink("/proc/self/fd", root.path().join("tmp")).unwrap();
+    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, none);
+    assert!(set.len() > 10 && set.iter().all(|(_, value)| value == "/run/airut/ca.pem"), "{set:?}");
+}
+
+#[test]
+fn a_bundle_with_a_relative_name_is_not_looked_for() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("mine.pem"), "mine").unwrap();
+    let named = |name: &str| (name == "SSL_CERT_FILE").then(|| "mine.pem".to_owned());
+    let set = trust::install(root.path(), "/run/airut/ca.pem", CA, named);
+    assert_eq!(value(&set, "SSL_CERT_FILE"), Some("/etc/ssl/certs/ca-certificates.crt"));
+    assert_eq!(fs::read_to_string(root.path().join("mine.pem")).unwrap(), "mine");
 }
