@@ -6,7 +6,7 @@
 #
 # It installs what is missing (with apt-get; it starts no service), makes the images, starts the mail server, then
 # checks form (fmt, clippy, shellcheck, systemd-analyze), runs all tests as root, and those that send mails through
-# the whole once more as an ordinary user with rootless Podman. It removes what it made; the packages and the
+# the whole or start containers once more as an ordinary user with rootless Podman. It removes what it made; the packages and the
 # images' root file systems (in ${XDG_CACHE_HOME:-~/.cache}/airut-tests) stay, and the next run is quick.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -166,11 +166,11 @@ status=0
 AIRUT_TEST_MAIL=$WORK/mail AIRUT_TEST_PODMAN=$WORK/podman cargo test --locked -- "$@" 2>&1 </dev/null |
     tee "$WORK/root.log" || status=1
 
-step "the tests through the whole, as an ordinary user"
+step "the tests through the whole and those of containers, as an ordinary user"
 install -m 755 "$test_program" "$WORK/bin/tests"
 install -m 755 target/debug/airut "$WORK/bin/airut"
 filters=("$@")
-[ $# != 0 ] || filters=(whole:: support::own::)
+[ $# != 0 ] || filters=(whole:: support::own:: proxy::container::)
 # mitmproxy is in root's cache.
 as_user "$WORK/bin/tests" "${filters[@]}" --skip a_real_mitm 2>&1 </dev/null | tee "$WORK/user.log" || status=1
 

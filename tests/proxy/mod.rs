@@ -10,6 +10,7 @@ mod log;
 mod process;
 mod serve;
 mod connect;
+mod container;
 mod strict;
 mod protocol;
 mod clients;

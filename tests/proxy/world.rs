@@ -1,5 +1,6 @@
 //! A sealed world: the real proxy process, a real TLS server for it to reach, and clients on its socket.
 
+use crate::support::world::airut_bin;
 use airut::base::host::HostName;
 use airut::format::allowlist;
 use airut::format::config::{Network, Pinned};
@@ -492,7 +493,7 @@ pub fn options(runtime_dir: PathBuf, log: PathBuf, allowlist: &str, server: &Ser
     let mut resolve: std::collections::BTreeMap<_, _> = names.map(|name| pin(name, server.tls)).into();
     resolve.extend([pin("plain.example.com", server.plain)]);
     Options {
-        program: env!("CARGO_BIN_EXE_airut").into(),
+        program: airut_bin(),
         runtime_dir,
         allowlist: allowlist::parse(allowlist).unwrap(),
         masked: Vec::new(),
