@@ -155,10 +155,13 @@ impl Body for Upload {
     }
 }
 
+/// Takes out of an answer's trailers what may not be seen; returns words on it for the log.
+pub type AnswerFilter = Box<dyn Fn(&mut HeaderMap) -> Vec<String> + Send + Sync>;
+
 /// An answer's body on its way to the sandbox.
-#[derive(Debug)]
 pub struct Answer {
     kind: Kind,
+    filter: Option<AnswerFilter>,
     /// Absent where the exchange goes on after this answer.
     record: Option<Box<Record>>,
 }
@@ -175,21 +178,21 @@ impl Answer {
     #[must_use]
     pub fn own(text: Bytes, mut record: Box<Record>) -> Self {
         record.entry.received_bytes = text.len() as u64;
-        Self { kind: Kind::Own(Full::new(text)), record: Some(record) }
+        Self { kind: Kind::Own(Full::new(text)), filter: None, record: Some(record) }
     }
 
     /// No body, and nothing to log yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { kind: Kind::Own(Full::default()), record: None }
+        Self { kind: Kind::Own(Full::default()), filter: None, record: None }
     }
 
     /// The upstream server's, over a connection that is kept where `lease` is given.
     #[must_use]
-    pub fn stream(inner: Incoming, lease: Option<Lease>, record: Box<Record>) -> Self {
+    pub fn stream(inner: Incoming, lease: Option<Lease>, filter: AnswerFilter, record: Box<Record>) -> Self {
         let mut kind = Kind::Stream { inner: Timed::new(inner), lease, ended: false };
         kind.notice_end(false);
-        Self { kind, record: Some(record) }
+        Self { kind, filter: Some(filter), record: Some(record) }
     }
 }
 
@@ -212,14 +215,17 @@ impl Body for Answer {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let frame = match &mut this.kind {
+        let mut frame = match &mut this.kind {
             Kind::Own(text) => return Pin::new(text).poll_frame(cx).map_err(|never| match never {}),
             Kind::Stream { inner, .. } => ready!(inner.poll(cx)),
         };
-        match &frame {
+        match &mut frame {
             Some(Ok(frame)) => {
                 if let Some(record) = &mut this.record {
                     record.entry.received_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+                    if let (Some(filter), Some(trailers)) = (&this.filter, frame.trailers_mut()) {
+                        record.entry.tags.extend(filter(trailers));
+                    }
                 }
                 this.kind.notice_end(false);
             }

@@ -5,7 +5,7 @@ use crate::base::limits;
 use crate::format::allowlist::Allowlist;
 use crate::format::network_log::Verdict;
 use crate::proxy::answer;
-use crate::proxy::body::{Answer, Record, TrailerFilter, Upload};
+use crate::proxy::body::{Answer, AnswerFilter, Record, TrailerFilter, Upload};
 use crate::proxy::connect::Fault;
 use crate::proxy::credentials::{self, Masked};
 use crate::proxy::headers;
@@ -127,7 +127,10 @@ async fn forward(
         }
         Ok((answer, lease)) => {
             let (head, body) = cleaned(gate, request, answer, &mut record);
-            Response::from_parts(head, Answer::stream(body, Some(lease), record))
+            Response::from_parts(
+                head,
+                Answer::stream(body, Some(lease), answer_filter(gate, request), record),
+            )
         }
         Err(fault) => failed(request, fault, record),
     }
@@ -151,30 +154,36 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, Fault>>, sent: &Atomic
 
 /// An answer's head as the sandbox may see it.
 fn cleaned(
-    gate: &Gate,
+    gate: &Arc<Gate>,
     request: &Request,
     answer: Response<Incoming>,
     record: &mut Record,
 ) -> (http::response::Parts, Incoming) {
     let (mut head, body) = answer.into_parts();
-    headers::clean_response(&mut head.headers);
-    let leaking: Vec<_> = head
-        .headers
-        .iter()
-        .filter(|(_, value)| credentials::leaks(value, request.host(), &gate.masked))
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in leaking {
-        record.entry.tags.push(format!("answer stripped: {name}"));
-        head.headers.remove(name);
-    }
+    record.entry.tags.extend(answer_filter(gate, request)(&mut head.headers));
     record.entry.status = head.status.as_u16();
     (head, body)
 }
 
+/// Keeps from an answer's headers and trailers what concerns a connection, and a secret that was sent back.
+fn answer_filter(gate: &Arc<Gate>, request: &Request) -> AnswerFilter {
+    let (gate, host) = (Arc::clone(gate), request.host().clone());
+    Box::new(move |fields| {
+        headers::clean_response(fields);
+        let leaks = |value| credentials::leaks(value, &host, &gate.masked);
+        let leaking: Vec<_> =
+            fields.iter().filter(|(_, value)| leaks(value)).map(|(name, _)| name.clone()).collect();
+        let strip = |name| {
+            fields.remove(&name);
+            format!("answer stripped: {name}")
+        };
+        leaking.into_iter().map(strip).collect()
+    })
+}
+
 /// Joins both sides once the server agreed to speak WebSocket; any other answer is passed on as it is.
 fn switch(
-    gate: &Gate,
+    gate: &Arc<Gate>,
     origin: &Origin,
     request: &Request,
     mut answer: Response<Incoming>,
@@ -183,7 +192,7 @@ fn switch(
 ) -> Response<Answer> {
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         let (head, body) = cleaned(gate, request, answer, &mut record);
-        return Response::from_parts(head, Answer::stream(body, None, record));
+        return Response::from_parts(head, Answer::stream(body, None, answer_filter(gate, request), record));
     }
     let agreed = answer
         .headers()

@@ -1,6 +1,6 @@
 //! What is legitimate in HTTP works, and what would wear the proxy out does not.
 
-use crate::proxy::world::{World, runtime};
+use crate::proxy::world::{World, masked, runtime};
 use http_body_util::BodyExt;
 use hyper::Request;
 use std::io::{Read, Write};
@@ -135,4 +135,27 @@ fn a_header_list_without_end_is_refused() {
         assert!(refused);
     });
     assert!(world.server.seen().is_empty());
+}
+
+#[test]
+fn an_answers_trailers_arrive_without_a_secret_that_was_sent_back() {
+    for protocols in [&["h2", "http/1.1"][..], &["http/1.1"]] {
+        let world = World::speaking(protocols, vec![masked(&["authorization"])]);
+        let authorization = format!("Bearer {}", masked(&[]).stand_in);
+        runtime().block_on(async {
+            let mut sender = world.h2("api.example.com").await;
+            sender.ready().await.unwrap();
+            let request = Request::get("https://api.example.com/trailers").header("te", "trailers");
+            let request = request.header("authorization", &authorization).body(String::new()).unwrap();
+            let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap();
+            let trailers = body.trailers().unwrap();
+            assert_eq!(trailers["x-sum"], "1234");
+            assert!(!trailers.contains_key("x-echo"), "{trailers:?}");
+            assert_eq!(body.to_bytes(), "in pieces");
+        });
+        let headers = ["TE: trailers", &format!("Authorization: {authorization}")];
+        let answer = world.ask("api.example.com", "GET /trailers", &headers);
+        assert!(answer.contains("9\r\nin pieces\r\n0\r\nx-sum: 1234\r\n"), "{answer}");
+        assert!(!answer.contains("x-echo: "), "{answer}");
+    }
 }

@@ -8,7 +8,8 @@ use airut::proxy::credentials::Masked;
 use airut::proxy::process::{self, Options, Proxy};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
-use hyper::{Request, Response, StatusCode, header};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -165,6 +166,8 @@ pub enum Body {
     Pieces(usize),
     /// One piece, then the connection fails.
     Broken(bool),
+    /// One piece, then trailers.
+    Trailers(Option<HeaderMap>, bool),
 }
 
 impl hyper::body::Body for Body {
@@ -185,6 +188,13 @@ impl hyper::body::Body for Body {
             Self::Broken(first) if *first => {
                 *first = false;
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"a part of it")))))
+            }
+            Self::Trailers(_, first) if *first => {
+                *first = false;
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"in pieces")))))
+            }
+            Self::Trailers(trailers, _) => {
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
             }
             Self::Broken(_) => Poll::Ready(Some(Err(std::io::Error::other("broken")))),
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
@@ -272,6 +282,16 @@ async fn answer(mut request: Request<Incoming>, sni: String, seen: Record) -> Re
     };
     if path.starts_with("/git/") {
         return tokio::task::spawn_blocking(move || git(&head, &collected)).await.unwrap();
+    }
+    if path == "/trailers" {
+        // What it was sent, too: as a server does that sends back what it got.
+        let sent = head.headers.get(header::AUTHORIZATION).cloned();
+        let sent = sent.unwrap_or_else(|| HeaderValue::from_static("nothing"));
+        let trailers = [("x-sum", HeaderValue::from_static("1234")), ("x-echo", sent)];
+        let trailers =
+            trailers.map(|(name, value)| (HeaderName::from_static(name), value)).into_iter().collect();
+        let response = Response::builder().header(header::TRAILER, "x-sum, x-echo");
+        return response.body(Body::Trailers(Some(trailers), true)).unwrap();
     }
     let length = collected.len();
     for (name, value) in trailers.iter().flatten() {
@@ -368,8 +388,12 @@ impl World {
 
     /// One for each protocol a server may speak.
     pub fn each() -> [Self; 2] {
-        [&["h2", "http/1.1"][..], &["http/1.1"]]
-            .map(|protocols| Self::before(Server::speaking(protocols), ALLOWLIST, Vec::new(), |_| {}))
+        [&["h2", "http/1.1"][..], &["http/1.1"]].map(|protocols| Self::speaking(protocols, Vec::new()))
+    }
+
+    /// With a server that speaks these.
+    pub fn speaking(protocols: &[&str], masked: Vec<Masked>) -> Self {
+        Self::before(Server::speaking(protocols), ALLOWLIST, masked, |_| {})
     }
 
     /// With another way to the world.
