@@ -1,8 +1,13 @@
-use crate::proxy::world::World;
+use crate::proxy::world::{Server, World, options};
 use crate::support::mitmproxy::Mitmdump;
+use crate::support::world::airut_bin;
 use airut::format::config::{EgressProxy, Network};
+use airut::proxy::process::{self, Options};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// An egress proxy that notes each request line and opens every tunnel.
@@ -78,6 +83,52 @@ fn a_private_address_is_connected_to_where_the_operator_opened_its_range() {
         // Whatever listens there is no server with a certificate for this name.
         let status = if is_open { "HTTP/1.1 502" } else { "HTTP/1.1 403" };
         assert!(answer.starts_with(status), "{range}: {answer}");
+    }
+}
+
+/// A proxy on a machine that has these addresses, in namespaces of its own, and on which `own.example.com` leads to one.
+fn on_a_machine_with(dir: &Path, addresses: [&str; 2], leads_to: &str) -> Options {
+    let hosts = dir.join("hosts");
+    std::fs::write(&hosts, format!("{leads_to} own.example.com\n")).unwrap();
+    let program = dir.join("airut");
+    let add = addresses.map(|address| format!("busybox ip address add {address} dev lo")).join(" && ");
+    let script = format!(
+        "#!/bin/sh\nexec unshare --map-root-user --net --mount sh -c 'mount --bind {} /etc/hosts && \
+         busybox ip link set lo up && {add} && exec {} \"$@\"' sh \"$@\"\n",
+        hosts.display(),
+        airut_bin().display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let server = Server::start();
+    let log = dir.join("log");
+    Options { program, ..options(dir.join("r/x"), log, "domains: [own.example.com]", &server) }
+}
+
+#[test]
+fn this_machines_own_public_addresses_are_refused_unless_the_operator_opened_them() {
+    let addresses = ["8.8.4.4/32", "2606:4700::1111/128"];
+    for address in addresses {
+        let leads_to = address.split('/').next().unwrap();
+        // Nothing listens there: what is let through cannot be connected to.
+        for (opened, status) in [(None, "HTTP/1.1 403"), (Some(address), "HTTP/1.1 502")] {
+            let dir = tempfile::Builder::new().prefix("airut-").tempdir_in("/tmp").unwrap();
+            let mut options = on_a_machine_with(dir.path(), addresses, leads_to);
+            options.network.allow_private = opened.iter().map(|range| range.parse().unwrap()).collect();
+            let proxy = process::start(&options).unwrap();
+            let mut stream = UnixStream::connect(options.runtime_dir.join("proxy.sock")).unwrap();
+            stream.write_all(b"80\nGET / HTTP/1.0\r\nHost: own.example.com\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with(&status.replace("1.1", "1.0")), "{address} {opened:?}: {answer}");
+            proxy.stop();
+            let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+            assert_eq!(
+                log.contains(&format!("leads to {leads_to}, which is not a public address")),
+                opened.is_none(),
+                "{log}"
+            );
+        }
     }
 }
 
