@@ -144,7 +144,7 @@ shellcheck -- "${scripts[@]}"
 step "cargo clippy"
 cargo clippy --quiet --locked --all-targets -- -D warnings
 step "cargo build"
-cargo build --quiet --locked
+# The program too: the tests start it.
 cargo test --locked --no-run 2>&1 | tee "$WORK/build.log" | grep -E '^(warning|error)' || true
 test_program=$(sed -n 's/.*Executable tests.main\.rs (\(.*\))$/\1/p' "$WORK/build.log")
 [ -x "$test_program" ] || { cat "$WORK/build.log"; fail "the tests do not build"; }

@@ -53,12 +53,7 @@ pub fn serve() -> Result<()> {
         // Reading the system's authorities takes longer than all the rest; nobody waits for it yet.
         tokio::spawn(async move { upstream.connector().prepare().await });
         let log = Arc::clone(&open.gate.log);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(limits::LONG_REQUEST / 10).await;
-                log.tell_long();
-            }
-        });
+        tokio::spawn(tell_long(log));
         tokio::select! {
             never = accept(listener, open.gate, open.tls) => never,
             ended = end(settings.tied) => ended,
@@ -67,6 +62,14 @@ pub fn serve() -> Result<()> {
     // A lookup that hangs must not hold up the end.
     runtime.shutdown_background();
     result
+}
+
+/// Has the log tell of long requests, for ever.
+pub async fn tell_long(log: Arc<Log>) {
+    loop {
+        tokio::time::sleep(limits::LONG_REQUEST / 10).await;
+        log.tell_long();
+    }
 }
 
 struct Open {

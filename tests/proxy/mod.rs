@@ -7,6 +7,7 @@ mod framing;
 mod fuzz;
 mod init;
 mod log;
+mod patience;
 mod process;
 mod serve;
 mod connect;
