@@ -4,7 +4,7 @@ use crate::support::api::{HOST, run};
 use crate::support::images::CLAUDE;
 use crate::support::letter::Answer;
 use crate::support::world::{Repo, Setup, World};
-use crate::whole::steps::{WAIT, container_of, obedient, wait_until};
+use crate::whole::steps::{Running, WAIT, container_of, obedient, wait_until};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
@@ -195,16 +195,22 @@ fn a_masked_secret_arrives_where_it_is_meant_for_and_is_nowhere_in_the_container
     assert!(!log(&repo, &answer).contains(secret));
 }
 
+/// A run whose agent is at work, its session, and its proxy's process.
+fn at_work(world: &World, repo: &Repo) -> (Running, String, i32) {
+    world.send(repo, &world.letter(repo, "Hello", &format!("do: say Before.\n{WAIT}")));
+    world.take_in();
+    let running = world.begin_run(&[repo], 1);
+    let id = repo.sessions().remove(0);
+    let told = world.run(&["proxy", "status", &id]).ok().stdout;
+    let pid = told.trim().rsplit(' ').next().unwrap().parse().unwrap();
+    (running, id, pid)
+}
+
 #[test]
 fn when_the_proxy_ends_the_sandbox_is_cut_off_and_the_run_is_over() {
     let world = World::with_containers();
     let repo = world.repo(&obedient());
-    world.send(&repo, &world.letter(&repo, "Hello", &format!("do: say Before.\n{WAIT}")));
-    world.take_in();
-    let running = world.begin_run(&[&repo], 1);
-    let id = repo.sessions().remove(0);
-    let told = world.run(&["proxy", "status", &id]).ok().stdout;
-    let pid = told.trim().rsplit(' ').next().unwrap().parse().unwrap();
+    let (running, id, pid) = at_work(&world, &repo);
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let _ = running.end().ok();
@@ -213,6 +219,19 @@ fn when_the_proxy_ends_the_sandbox_is_cut_off_and_the_run_is_over() {
     world.cycle();
     let answer = world.answers(&repo, 2).remove(1);
     assert!(answer.text().contains("ended for safety"), "{}", answer.text());
+}
+
+#[test]
+fn when_the_run_is_killed_its_proxy_ends_and_the_container_with_it() {
+    let world = World::with_containers();
+    let repo = world.repo(&obedient());
+    let (mut running, _, pid) = at_work(&world, &repo);
+    // Empty, too, of one that has ended and is not yet buried.
+    let proxy = || fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    assert!(!proxy().is_empty() && !container_of(&repo).is_empty());
+    running.kill();
+    wait_until("the proxy has ended", || proxy().is_empty());
+    wait_until("the container is gone", || container_of(&repo).is_empty());
 }
 
 #[test]
