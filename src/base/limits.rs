@@ -179,6 +179,10 @@ pub const UPSTREAM_IDLE_COUNT: usize = 16;
 pub const LEAF_COUNT: usize = 256;
 /// Memory the proxy may map.
 pub const PROXY_ADDRESS_BYTES: u64 = 2 << 30;
+/// Memory the proxy may use where it has a control group: what full windows of many connections take; few MB are usual.
+pub const PROXY_MEMORY_BYTES: u64 = 512 << 20;
+/// Threads the proxy may have there: one that serves, eight that look up names, and some.
+pub const PROXY_THREADS: u64 = 32;
 /// Files the proxy may hold open.
 pub const PROXY_FILES: u64 = 2048;
 /// The settings the proxy is started with.

@@ -2,13 +2,13 @@
 //! about in the ready line; the isolation of the container never depends on it.
 
 use crate::base::limits;
+use crate::proxy::cgroup;
 use crate::proxy::settings::Confinement;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, NetPort, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
-use std::path::Path;
 
 /// What resolving names and verifying certificates reads. No home, no state, no runtime directory.
 const READABLE: [&str; 12] = [
@@ -27,11 +27,12 @@ const READABLE: [&str; 12] = [
 ];
 
 /// Confines this process for good. Call it before there are threads. `ports` are those of pinned names and of
-/// an egress proxy.
+/// an egress proxy; `tied` to somebody who removes a control group when it has ended.
 #[must_use]
-pub fn confine(ports: &[u16]) -> Confinement {
-    // Asked while the files that say it can still be read.
-    let cgroup = cgroup_limits();
+pub fn confine(ports: &[u16], tied: bool) -> Confinement {
+    // While the files of it can still be opened.
+    let group = tied.then(cgroup::enter).flatten();
+    let cgroup = cgroup(group.is_some());
     let (landlock, landlock_covers, no_new_privileges) = match restrict(ports) {
         Ok(status) => (
             match status.ruleset {
@@ -57,6 +58,7 @@ pub fn confine(ports: &[u16]) -> Confinement {
         not_dumpable: set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok(),
         limits: limits.into_iter().all(|(resource, most)| limit(resource, most)),
         cgroup,
+        group,
     }
 }
 
@@ -72,20 +74,14 @@ fn covers(status: LandlockStatus) -> &'static str {
     }
 }
 
-/// The memory and process limits of the control group (version 2) this process is in, which a service manager
-/// may have given it. To make one of its own it would have to move processes in a tree that is not its.
-fn cgroup_limits() -> String {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::/")) else { return "none".to_owned() };
-    let dir = Path::new("/sys/fs/cgroup").join(path);
-    let read = |name: &str| std::fs::read_to_string(dir.join(name)).ok();
-    let limits: Vec<String> = ["memory.max", "pids.max", "cpu.max"]
-        .into_iter()
-        .filter_map(|name| Some((name, read(name)?)))
-        .filter(|(_, value)| !value.starts_with("max"))
-        .map(|(name, value)| format!("{name} {}", value.trim()))
-        .collect();
-    if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }
+/// Which control group (version 2) it is in, and with what limits.
+fn cgroup(is_own: bool) -> String {
+    let limits = cgroup::limits().join(", ");
+    match (is_own, limits.as_str()) {
+        (true, limits) => format!("its own, {limits}"),
+        (false, "") => "none with limits".to_owned(),
+        (false, limits) => format!("that of what started it, {limits}"),
+    }
 }
 
 fn restrict(ports: &[u16]) -> Result<landlock::RestrictionStatus, RulesetError> {

@@ -21,6 +21,7 @@ pub mod connect;
 pub mod upstream;
 pub mod handle;
 pub mod connection;
+pub mod cgroup;
 pub mod confine;
 pub mod serve;
 pub mod variables;

@@ -6,6 +6,7 @@ use crate::disk::runtime;
 use crate::exec::program::Program;
 use crate::format::allowlist::Allowlist;
 use crate::format::config::Network;
+use crate::proxy::cgroup;
 use crate::proxy::credentials::Masked;
 use crate::proxy::init::{contract, environment};
 use crate::proxy::settings::{Confinement, Ready, Settings};
@@ -95,6 +96,7 @@ impl Proxy {
             let _ = self.child.kill();
         }
         let _ = self.child.wait();
+        self.confinement.group.iter().for_each(|group| cgroup::remove(group));
         let _ = runtime::remove(&self.runtime_dir);
     }
 }

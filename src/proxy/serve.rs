@@ -45,7 +45,7 @@ pub fn serve() -> Result<()> {
         .context("cannot start the event loop")?;
     let pinned = settings.resolve.values().filter_map(|(_, port)| *port);
     let ports: Vec<u16> = pinned.chain(settings.upstream_proxy.as_ref().map(|proxy| proxy.port)).collect();
-    let confinement = confine(&ports);
+    let confinement = confine(&ports, settings.tied);
     let result = runtime.block_on(async {
         let listener = tokio::net::UnixListener::from_std(open.listener).context("cannot listen")?;
         say(&Ready { ready: true, error: None, pid: std::process::id(), confinement })?;

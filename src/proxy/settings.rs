@@ -51,6 +51,8 @@ pub struct Confinement {
     pub no_new_privileges: bool,
     pub not_dumpable: bool,
     pub limits: bool,
-    /// The limits of the control group it is in, as its service manager set them; `none` where there are none.
+    /// Which control group it is in, in words, with its limits.
     pub cgroup: String,
+    /// The directory of a control group of its own, to be removed when it has ended.
+    pub group: Option<PathBuf>,
 }

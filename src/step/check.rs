@@ -10,6 +10,7 @@ use crate::format::allowlist;
 use crate::mail::imap::Mailbox;
 use crate::mail::maildir::Maildir;
 use crate::mail::{headers, smtp};
+use crate::proxy::cgroup;
 use crate::proxy::process;
 use crate::proxy::variables::variables;
 use crate::tool::source::Source;
@@ -47,6 +48,8 @@ impl Findings {
 
 /// What this machine has to offer.
 pub fn machine(program: PathBuf) -> Vec<Finding> {
+    // As `run` does, so that its proxies are what is tried.
+    cgroup::step_aside();
     let mut findings = Findings { about: "this machine".to_owned(), list: Vec::new() };
     findings.attempt("podman", "install Podman 4.3 or later: apt-get install podman", podman_version());
     let mend = "rootless Podman needs a range of user IDs: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER";
@@ -93,7 +96,7 @@ fn proxy(program: PathBuf) -> Result<String> {
     // What is missing here is told and fails nothing: the container's isolation does not depend on it.
     Ok(format!(
         "ready; confined by Landlock: {} (this kernel's covers {}), no new privileges: {}, not dumpable: {}, \
-         resource limits: {}, control group limits: {}",
+         resource limits: {}, control group: {}",
         confinement.landlock,
         confinement.landlock_covers,
         yes(confinement.no_new_privileges),

@@ -1,6 +1,7 @@
 mod world;
 
 mod attacks;
+mod cgroup;
 mod credentials;
 mod differential;
 mod framing;

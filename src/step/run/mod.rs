@@ -14,6 +14,7 @@ use crate::disk::lock::Lock;
 use crate::disk::queue::Ticket;
 use crate::disk::repo::Repo;
 use crate::exec::interrupt::Interrupt;
+use crate::proxy::cgroup;
 use crate::step::report::Report;
 use anyhow::{Result, anyhow};
 use jiff::Timestamp;
@@ -44,6 +45,7 @@ pub struct Options<'a> {
 
 /// Runs until nothing is ready, or until interrupted.
 pub fn run(repos: &[Repo], options: &Options) -> Result<Report> {
+    cgroup::step_aside();
     let mut report = Report::default();
     unknown(repos, options, &mut report);
     let (done, finished) = mpsc::channel::<(Job, Result<Ending>)>();
