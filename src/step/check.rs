@@ -95,7 +95,8 @@ fn proxy(program: PathBuf) -> Result<String> {
     let yes = |is: bool| if is { "yes" } else { "NO" };
     // What is missing here is told and fails nothing: the container's isolation does not depend on it.
     Ok(format!(
-        "ready; confined by Landlock: {} (this kernel's covers {}), no new privileges: {}, not dumpable: {}, \
+        "ready; confined by Landlock: {} (this kernel's covers {}), no new privileges: {}, \
+         neither core dumps nor tracing: {}, \
          resource limits: {}, control group: {}",
         confinement.landlock,
         confinement.landlock_covers,

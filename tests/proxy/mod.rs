@@ -2,6 +2,7 @@ mod world;
 
 mod attacks;
 mod cgroup;
+mod confine;
 mod credentials;
 mod differential;
 mod framing;
