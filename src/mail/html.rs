@@ -1,7 +1,7 @@
 //! HTML mail to Markdown-like text. The only user of `html2text`.
 
 use crate::base::limits;
-use crate::mail::decode::cut;
+use crate::mail::lean::{FENCE, lean};
 use crate::mail::markup;
 use crate::mail::plain::{self, Quotes};
 use crate::mail::quotes;
@@ -9,14 +9,43 @@ use html2text::config;
 use html2text::render::TextDecorator;
 use std::panic::catch_unwind;
 
+/// What an HTML mail says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Read {
+    /// What somebody wrote in it, without quotes and signature.
+    pub request: String,
+    /// All of it.
+    pub full_text: String,
+    /// It was longer than is taken.
+    pub cut: bool,
+}
+
+/// Reads an HTML mail; with `keep`, its quotes are part of what was written.
+#[must_use]
+pub fn read(html: &str, keep: bool) -> Read {
+    let stripped = quotes::strip(html, keep);
+    let (text, cut) = shown(&stripped.html, stripped.deep);
+    let request = if stripped.cut { plain::without_attribution(&text) } else { text };
+    let quotes = if keep || stripped.marked { Quotes::Keep } else { Quotes::Attributed };
+    let request = plain::strip(&request, quotes);
+    if keep {
+        return Read { full_text: request.clone(), request, cut };
+    }
+    let whole = quotes::strip(html, true);
+    let (text, cut) = shown(&whole.html, whole.deep);
+    Read { request, full_text: text.trim().to_owned(), cut }
+}
+
 /// What somebody wrote in an HTML mail, as text; with `keep`, quotes and all.
 #[must_use]
 pub fn request(html: &str, keep: bool) -> String {
-    let stripped = quotes::strip(cut(html, limits::HTML_BYTES), keep);
-    let text = if stripped.deep { markup::bare_text(&stripped.html) } else { text(&stripped.html) };
-    let text = if stripped.cut { plain::without_attribution(&text) } else { text };
-    let quotes = if keep || stripped.marked { Quotes::Keep } else { Quotes::Attributed };
-    plain::strip(&close_up(&text), quotes)
+    read(html, keep).request
+}
+
+fn shown(html: &str, deep: bool) -> (String, bool) {
+    let (html, cut) = lean(html, limits::HTML_BYTES);
+    let text = if deep { markup::bare_text(&html).replace(FENCE, "") } else { text(&html) };
+    (close_up(&text), cut)
 }
 
 /// Programs write empty lines as paragraphs with a blank in them: one is enough.
@@ -37,7 +66,7 @@ fn close_up(text: &str) -> String {
 /// Wide enough that nothing but a very long line is broken, and not so wide that a table of many rows is blown up.
 const WIDTH: usize = 1_000;
 
-/// HTML as text with headings, lists, links, code and tables kept. What the library cannot lay out loses its
+/// HTML that is lean, as text with headings, lists, links, code and tables kept. What the library cannot lay out loses its
 /// shape, not its words.
 #[must_use]
 pub fn text(html: &str) -> String {
@@ -48,8 +77,8 @@ pub fn text(html: &str) -> String {
             .string_from_read(html.as_bytes(), WIDTH)
     };
     match catch_unwind(convert) {
-        Ok(Ok(text)) => tables(&links(&text.replace('\u{a0}', " "))),
-        Ok(Err(_)) | Err(_) => markup::bare_text(&html),
+        Ok(Ok(text)) => tables(&links(&text.replace('\u{a0}', " "))).replace(FENCE, "```"),
+        Ok(Err(_)) | Err(_) => markup::bare_text(&html).replace(FENCE, ""),
     }
 }
 

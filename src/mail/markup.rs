@@ -26,7 +26,8 @@ pub enum What<'a> {
 const VOID: &[&str] =
     &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
 /// Elements whose content is not markup and not seen.
-const RAW: &[&str] = &["script", "style", "title", "textarea", "noscript", "template", "xmp"];
+const RAW: &[&str] =
+    &["script", "style", "title", "textarea", "noscript", "template", "xmp", "iframe", "noembed", "noframes"];
 /// Elements that begin a new line.
 const BLOCK: &[&str] = &[
     "address",

@@ -2,6 +2,7 @@
 //! the line above them, signatures. A quote that an answer follows is kept. Pure, one pass per rule.
 
 use crate::mail::attribution::{self, is_quoted};
+use crate::mail::forward;
 
 /// Which lines beginning with `>` are taken for a quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,18 +15,25 @@ pub enum Quotes {
     Keep,
 }
 
-/// The text without trailing quotes and signature.
+/// The text without trailing quotes and signature. A mail that is passed on below it stays, whole.
 #[must_use]
 pub fn strip(text: &str, quotes: Quotes) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let mut kept = lines.as_slice();
+    let boundary = attribution::boundary(&lines);
+    let forward = lines.iter().position(|line| forward::is_mark(line));
+    let begins = if quotes == Quotes::Keep { forward.or(boundary) } else { forward };
+    // Within an older mail that is quoted, it is quoted with it.
+    let begins = begins.filter(|&at| quotes == Quotes::Keep || boundary.is_none_or(|end| at <= end));
+    let (mut kept, passed_on) = lines.split_at(begins.unwrap_or(lines.len()));
     if quotes != Quotes::Keep {
-        kept = &kept[..attribution::boundary(kept).unwrap_or(kept.len())];
+        kept = &kept[..boundary.map_or(kept.len(), |end| end.min(kept.len()))];
         // The signature stands below the quote or above it.
         kept = without_quote(without_signature(trimmed(kept)), quotes);
     }
-    kept = without_signature(trimmed(kept));
-    trimmed(kept).join("\n")
+    kept = trimmed(without_signature(trimmed(kept)));
+    let passed_on = trimmed(passed_on);
+    let between = if kept.is_empty() || passed_on.is_empty() { "" } else { "\n\n" };
+    [&kept.join("\n"), between, &passed_on.join("\n")].concat()
 }
 
 /// The text without a trailing line that says who wrote what followed.

@@ -3,6 +3,7 @@
 //! answers it.
 
 use crate::base::limits;
+use crate::mail::forward;
 use crate::mail::markup::{Piece, What, attribute, is_visible, is_void, pieces};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -34,7 +35,8 @@ pub fn strip(html: &str, keep: bool) -> Stripped {
     if keep {
         return Stripped { html: html.to_owned(), cut: false, marked: true, deep: reader.deep };
     }
-    let marked = reader.end.is_some() || reader.segments.iter().any(|segment| segment.mark == Mark::Quote);
+    let is_quote = |segment: &Segment| !segment.own && segment.mark == Mark::Quote;
+    let marked = reader.end.is_some() || reader.forward || reader.segments.iter().any(is_quote);
     let (html, cut) = assemble(html, end, reader.segments);
     Stripped { html, cut: cut || reader.end.is_some(), marked, deep: reader.deep }
 }
@@ -66,6 +68,10 @@ struct Reader {
     segments: Vec<Segment>,
     /// The depth at which the marked element that we are in was opened.
     within: Option<usize>,
+    /// Whether it has shown anything yet.
+    shown: bool,
+    /// A mail is passed on from here on: nothing more is marked.
+    forward: bool,
     end: Option<usize>,
     deep: bool,
     /// Elements of type style that an end tag of another closed: `<b><i></b>`.
@@ -80,12 +86,9 @@ impl Reader {
     /// False: a mark says that all from here on is another mail.
     fn take(&mut self, piece: &Piece) -> bool {
         match &piece.what {
-            What::Text(text) if self.within.is_none() && is_visible(text) => {
-                let own = Segment { mark: Mark::Quote, own: true, at: piece.at.clone(), shows: false };
-                self.segments.push(own);
-            }
+            What::Text(text) if !self.forward && is_visible(text) => self.text(text, piece),
             What::Open(name, attributes) => {
-                if self.within.is_none() && is_boundary(name, attributes) {
+                if self.within.is_none() && !self.forward && is_boundary(name, attributes) {
                     self.end = Some(piece.at.start);
                     return false;
                 }
@@ -99,8 +102,26 @@ impl Reader {
         true
     }
 
+    fn text(&mut self, text: &str, piece: &Piece) {
+        let first = self.within.is_none() || !self.shown;
+        if first && forward::is_mark(text) {
+            self.forward = true;
+            // The element marks what is passed on, and no quote.
+            if self.within.take().is_some() {
+                self.segments.pop();
+            }
+        }
+        self.shown = true;
+        if self.within.is_none() {
+            let own = Segment { mark: Mark::Quote, own: true, at: piece.at.clone(), shows: false };
+            self.segments.push(own);
+        }
+    }
+
     fn enter(&mut self, name: &str, attributes: &str, start: usize) {
-        if let (None, Some(mark)) = (self.within, mark(name, attributes)) {
+        let may = self.within.is_none() && !self.forward;
+        if let Some(mark) = may.then(|| mark(name, attributes)).flatten() {
+            self.shown = false;
             let shows = name == "blockquote";
             self.segments.push(Segment { mark, own: false, at: start..start, shows });
             self.within = Some(self.open.len());
@@ -183,14 +204,18 @@ fn style(attributes: &str) -> String {
 /// Outlook puts its mark above the quoted mail and not around it. So does Zimbra.
 fn is_boundary(name: &str, attributes: &str) -> bool {
     let id = attribute(attributes, "id").unwrap_or_default();
-    if matches!(id, "divRplyFwdMsg" | "appendonsend" | "mail-editor-reference-message-container" | "zwchr") {
+    if matches!(id, "divRplyFwdMsg" | "appendonsend" | "mail-editor-reference-message-container" | "zwchr")
+        || attribute(attributes, "data-marker") == Some("__DIVIDER__")
+    {
         return true;
     }
-    if name != "div" || attribute(attributes, "data-marker") == Some("__DIVIDER__") {
-        return name == "hr";
-    }
     let style = style(attributes);
-    style.contains("border:none;border-top:solid#") && style.contains("padding:3.0pt0")
+    match name {
+        "div" => style.contains("border:none;border-top:solid#") && style.contains("padding:3.0pt0"),
+        // Outlook's own; a line that somebody drew has no such attributes.
+        "hr" => attribute(attributes, "tabindex") == Some("-1") && style.contains("width:98%"),
+        _ => false,
+    }
 }
 
 /// The source without what is cut: trailing quotes with the line above each, and signatures unless nothing

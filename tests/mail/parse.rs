@@ -20,6 +20,14 @@ fn shown(mail: &Mail) -> String {
     for file in &mail.attachments {
         text += &format!("attached: {} ({}, {} bytes)\n", file.name, file.content_type, file.bytes.len());
     }
+    for event in &mail.events {
+        text += &format!("event: {event}\n");
+    }
+    for (what, is_so) in
+        [("sealed", mail.is_sealed()), ("encrypted in part", mail.encrypted && !mail.is_sealed())]
+    {
+        text += &if is_so { format!("{what}\n") } else { String::new() };
+    }
     text += "\n";
     if !mail.request.is_empty() {
         text += &format!("{}\n", mail.request);
@@ -130,7 +138,9 @@ fn attacks_by_size_and_depth_are_cut_off() {
         "--b\nContent-Type: image/png\n\nx\n".repeat(100_000)
     );
     let mail = read(wide.as_bytes()).unwrap();
-    assert_eq!((mail.attachments.len(), mail.left_out), (100, 900));
+    let left_out = &mail.left_out;
+    assert_eq!((mail.attachments.len(), left_out.names.len(), left_out.more), (100, 20, 99_880));
+    assert_eq!(left_out.names[0], "image.png");
     let words = "=?utf-8?q?a?= ".repeat(8_000);
     read(format!("Subject: {words}\n\nx").as_bytes()).unwrap();
     let part = format!(
