@@ -213,7 +213,7 @@ pub fn boundary(lines: &[&str]) -> Option<usize> {
 #[must_use]
 pub fn above(lines: &[&str]) -> Option<usize> {
     let last = lines.last()?;
-    if !last.trim_end().ends_with([':', '：']) {
+    if !is_colon_last(last) {
         return None;
     }
     let mut joined = String::new();
@@ -223,12 +223,26 @@ pub fn above(lines: &[&str]) -> Option<usize> {
             break;
         }
         joined = format!("{line} {joined}");
-        if names_author(&joined) && begins_like_one(line) {
+        if names_author(&joined)
+            && (begins_like_one(line) || (joined.len() > line.len() + 1 && has_sender(line)))
+        {
             return Some(start);
         }
     }
     // None of the known first words: the line itself, if it names somebody and a time.
     names_author(last).then(|| lines.len() - 1)
+}
+
+/// Marks of the direction of writing may follow the colon.
+fn is_colon_last(line: &str) -> bool {
+    let is_mark =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    line.trim_end_matches(|c: char| c.is_whitespace() || is_mark(c)).ends_with([':', '：'])
+}
+
+/// An address and a date, in a line that a program broke.
+fn has_sender(line: &str) -> bool {
+    line.contains('@') && line.contains('<') && line.bytes().filter(u8::is_ascii_digit).count() >= 4
 }
 
 /// Whether a line is marked as quoted; the `>:` that a broken attribution ends with is not.
@@ -308,7 +322,7 @@ fn is_unmarked(lines: &[&str]) -> bool {
         return false;
     };
     let line = line.trim_end();
-    if !line.ends_with([':', '：']) || line.len() > 600 {
+    if !is_colon_last(line) || line.len() > 600 {
         return false;
     }
     let lower = line.to_lowercase();

@@ -48,14 +48,18 @@ fn shown(html: &str, deep: bool) -> (String, bool) {
     (close_up(&text), cut)
 }
 
-/// Programs write empty lines as paragraphs with a blank in them: one is enough.
+/// Programs write empty lines as paragraphs with a blank in them: one is enough. Word writes its lists as paragraphs.
 fn close_up(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut was_empty = true;
     for line in text.lines() {
         let empty = line.trim().is_empty();
         if !(empty && was_empty) {
-            out.push_str(line);
+            match line.split_once("    ") {
+                Some(("·" | "•" | "o" | "§", item)) => out.extend(["- ", item.trim_start()]),
+                Some((number, item)) if is_number(number) => out.extend([number, " ", item.trim_start()]),
+                _ => out.push_str(line),
+            }
             out.push('\n');
         }
         was_empty = empty;
@@ -63,8 +67,14 @@ fn close_up(text: &str) -> String {
     out
 }
 
-/// Wide enough that nothing but a very long line is broken, and not so wide that a table of many rows is blown up.
-const WIDTH: usize = 1_000;
+/// `12.` or `b)`
+fn is_number(text: &str) -> bool {
+    let number = text.strip_suffix(['.', ')']).unwrap_or_default();
+    matches!(number.len(), 1..=3) && number.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Wide enough that no line is broken.
+const WIDTH: usize = 1 << 20;
 
 /// HTML that is lean, as text with headings, lists, links, code and tables kept. What the library cannot lay out loses its
 /// shape, not its words.
@@ -77,7 +87,7 @@ pub fn text(html: &str) -> String {
             .string_from_read(html.as_bytes(), WIDTH)
     };
     match catch_unwind(convert) {
-        Ok(Ok(text)) => tables(&links(&text.replace('\u{a0}', " "))).replace(FENCE, "```"),
+        Ok(Ok(text)) => links(&text.replace('\u{a0}', " ")).replace(FENCE, "```"),
         Ok(Err(_)) | Err(_) => markup::bare_text(&html).replace(FENCE, ""),
     }
 }
@@ -112,34 +122,6 @@ fn links(text: &str) -> String {
     }
     out.push_str(rest);
     out.retain(|c| !matches!(c, OPEN | MIDDLE | CLOSE));
-    out
-}
-
-/// Turns drawn tables into those of Markdown; one of a single column was there for the layout only.
-fn tables(text: &str) -> String {
-    let is_rule = |line: &str| !line.is_empty() && line.chars().all(|c| matches!(c, '─' | '┬' | '┼' | '┴'));
-    let mut out = String::with_capacity(text.len());
-    let (mut within, mut head) = (false, false);
-    for line in text.lines() {
-        let line = line.trim_end();
-        if is_rule(line) {
-            if within && !head && line.contains('┼') {
-                let columns = line.chars().filter(|&c| c != '─').count() + 1;
-                out.push_str(&format!("|{}\n", "---|".repeat(columns)));
-                head = true;
-            }
-            if line.contains('┬') {
-                (within, head) = (true, false);
-            }
-            within &= !line.contains('┴');
-        } else if within && line.contains('│') {
-            let cells: Vec<&str> = line.split('│').map(str::trim).collect();
-            out.push_str(&format!("| {} |\n", cells.join(" | ")));
-        } else {
-            out.push_str(line);
-            out.push('\n');
-        }
-    }
     out
 }
 

@@ -2,6 +2,7 @@
 //! something. Mail programs write ten times as much; what is left is small, and the same to every reader of it.
 
 use crate::mail::markup::{What, attribute, pieces};
+use crate::mail::tables::{self, Kind, Table};
 
 /// Elements that shape a text, and what they are written as.
 const ELEMENTS: &[(&str, &str)] = &[
@@ -12,7 +13,7 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("b", "b"),
     ("blockquote", "blockquote"),
     ("br", "br"),
-    ("caption", "caption"),
+    ("caption", "div"),
     ("center", "div"),
     ("cite", "i"),
     ("code", "code"),
@@ -50,19 +51,15 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("strike", "s"),
     ("strong", "strong"),
     ("summary", "div"),
-    ("table", "table"),
-    ("tbody", "tbody"),
     ("td", "td"),
-    ("tfoot", "tfoot"),
     ("th", "th"),
-    ("thead", "thead"),
     ("tr", "tr"),
     ("tt", "code"),
     ("ul", "ul"),
 ];
 
 /// Attributes that say something.
-const ATTRIBUTES: &[&str] = &["href", "alt", "src", "start", "colspan"];
+const ATTRIBUTES: &[&str] = &["href", "alt", "src", "start"];
 /// Of one of them; longer ones are images, or follow the reader about.
 const VALUE_BYTES: usize = 2_000;
 
@@ -72,23 +69,22 @@ pub const FENCE: char = '\u{e003}';
 /// At most `max` bytes, and whether anything that shows was beyond that.
 #[must_use]
 pub fn lean(html: &str, max: usize) -> (String, bool) {
-    let mut out = String::with_capacity(html.len().min(max));
-    // Whether each block of code that is open has a fence.
-    let mut code: Vec<bool> = Vec::new();
+    let mut kinds = tables::kinds(html).into_iter();
+    let mut writer = Writer { out: String::with_capacity(html.len().min(max)), ..Writer::default() };
     for piece in pieces(html) {
-        let before = out.len();
+        let before = writer.out.len();
         match piece.what {
-            What::Text(text) => out.extend(text.chars().filter(|c| *c != FENCE)),
-            What::Open(name, attributes) => open(&mut out, &mut code, &name, attributes),
-            What::Close(name) => close(&mut out, &mut code, &name),
+            What::Text(text) => writer.text(text),
+            What::Open(name, attributes) => writer.open(&name, attributes, &mut kinds),
+            What::Close(name) => writer.close(&name),
             What::Unseen => {}
         }
-        if out.len() > max {
-            out.truncate(before);
-            return (out, true);
+        if writer.out.len() > max {
+            writer.out.truncate(before);
+            return (writer.out, true);
         }
     }
-    (out, false)
+    (writer.out, false)
 }
 
 fn element(name: &str) -> Option<&'static str> {
@@ -96,31 +92,96 @@ fn element(name: &str) -> Option<&'static str> {
     Some(ELEMENTS[at].1)
 }
 
-fn open(out: &mut String, code: &mut Vec<bool>, name: &str, attributes: &str) {
-    let Some(element) = element(name) else { return };
-    out.extend(["<", element]);
-    for wanted in ATTRIBUTES {
-        if let Some(value) = attribute(attributes, wanted).filter(|value| value.len() <= VALUE_BYTES) {
-            out.extend([" ", wanted, "=\"", &value.replace('"', "&quot;"), "\""]);
-        }
-    }
-    out.push('>');
-    if name == "pre" {
-        // Thunderbird writes plain text so.
-        let is_code = !attribute(attributes, "class").unwrap_or_default().contains("moz-");
-        code.push(is_code);
-        if is_code {
-            out.push(FENCE);
-            out.push('\n');
-        }
-    }
+/// Elements that stay what they are in a cell of a table; others would break its line.
+const INLINE: &[&str] = &["a", "b", "code", "em", "i", "img", "s", "strong"];
+
+#[derive(Default)]
+struct Writer {
+    out: String,
+    /// Whether each block of code that is open has a fence.
+    code: Vec<bool>,
+    tables: Vec<Table>,
 }
 
-fn close(out: &mut String, code: &mut Vec<bool>, name: &str) {
-    let Some(element) = element(name) else { return };
-    if name == "pre" && code.pop() == Some(true) {
-        out.push('\n');
-        out.push(FENCE);
+impl Writer {
+    fn table(&mut self) -> Option<&mut Table> {
+        self.tables.last_mut().filter(|table| table.kind == Kind::Data)
     }
-    out.extend(["</", element, ">"]);
+
+    fn text(&mut self, text: &str) {
+        let in_cell = match self.table() {
+            None => false,
+            // Between the cells is nothing to see.
+            Some(table) if !table.in_cell => return,
+            Some(_) => true,
+        };
+        for c in text.chars().filter(|c| *c != FENCE) {
+            if c == '|' && in_cell {
+                self.out.push('\\');
+            }
+            self.out.push(c);
+        }
+    }
+
+    fn open(&mut self, name: &str, attributes: &str, kinds: &mut impl Iterator<Item = Kind>) {
+        if name == "table" {
+            self.tables.push(Table::new(kinds.next().unwrap_or(Kind::Layout)));
+            return self.out.push_str("<div>");
+        }
+        let Some(element) = element(name) else { return };
+        if let Some(table) = self.tables.last_mut().filter(|table| table.kind == Kind::Data) {
+            match element {
+                "tr" => return table.row(&mut self.out),
+                "td" | "th" => return table.cell(&mut self.out),
+                _ if !INLINE.contains(&element) => return self.out.push(' '),
+                _ => {}
+            }
+        }
+        match element {
+            "hr" => return self.out.push_str("<div>---</div>"),
+            "tr" | "td" | "th" => return self.out.push_str("<div>"),
+            _ => {}
+        }
+        self.out.extend(["<", element]);
+        for wanted in ATTRIBUTES {
+            if let Some(value) = attribute(attributes, wanted).filter(|value| value.len() <= VALUE_BYTES) {
+                self.out.extend([" ", wanted, "=\"", &value.replace('"', "&quot;"), "\""]);
+            }
+        }
+        self.out.push('>');
+        if name == "pre" {
+            // Thunderbird writes plain text so.
+            let is_code = !attribute(attributes, "class").unwrap_or_default().contains("moz-");
+            self.code.push(is_code);
+            if is_code {
+                self.out.push(FENCE);
+                self.out.push('\n');
+            }
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        if name == "table" {
+            if let Some(mut table) = self.tables.pop() {
+                table.end_row(&mut self.out);
+                self.out.push_str("</div>");
+            }
+            return;
+        }
+        let Some(element) = element(name) else { return };
+        if let Some(table) = self.tables.last_mut().filter(|table| table.kind == Kind::Data) {
+            match element {
+                "tr" => return table.end_row(&mut self.out),
+                "td" | "th" => return table.end_cell(&mut self.out),
+                _ if !INLINE.contains(&element) => return self.out.push(' '),
+                _ => {}
+            }
+        }
+        if name == "pre" && self.code.pop() == Some(true) {
+            self.out.push('\n');
+            self.out.push(FENCE);
+        }
+        let element = if matches!(element, "tr" | "td" | "th") { "div" } else { element };
+        self.out.extend(["</", element, ">"]);
+    }
 }

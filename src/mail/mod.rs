@@ -11,6 +11,7 @@ pub mod forward;
 pub mod plain;
 pub mod markup;
 pub mod quotes;
+pub mod tables;
 pub mod lean;
 pub mod html;
 pub mod pgp;

@@ -75,7 +75,8 @@ pub fn unflow(text: &str, delsp: bool) -> String {
 
 /// Without empty lines and rules at the end, and without empty lines at the beginning.
 fn trimmed<'a, 'b>(lines: &'a [&'b str]) -> &'a [&'b str] {
-    let is_rule = |line: &str| line.chars().count() >= 3 && line.chars().all(|c| matches!(c, '─' | '_'));
+    let is_rule =
+        |line: &str| line.chars().count() >= 3 && line.chars().all(|c| matches!(c, '─' | '_' | '-'));
     let end = lines.iter().rposition(|line| !line.trim().is_empty() && !is_rule(line.trim()));
     let lines = &lines[..end.map_or(0, |end| end + 1)];
     let start = lines.iter().position(|line| !line.trim().is_empty()).unwrap_or(0);

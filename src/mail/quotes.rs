@@ -21,23 +21,20 @@ pub struct Stripped {
     pub deep: bool,
 }
 
-/// The mail without its trailing quotes and its signature; with `keep`, nothing is cut.
+/// The mail without its trailing quotes and its signature; with `keep`, without its signature only.
 #[must_use]
 pub fn strip(html: &str, keep: bool) -> Stripped {
-    let mut reader = Reader::default();
+    let mut reader = Reader { keep, ..Reader::default() };
     for piece in pieces(html) {
-        if !reader.take(&piece) && !keep {
+        if !reader.take(&piece) {
             break;
         }
     }
     let end = reader.end.unwrap_or(html.len());
     reader.close_all(end);
-    if keep {
-        return Stripped { html: html.to_owned(), cut: false, marked: true, deep: reader.deep };
-    }
     let is_quote = |segment: &Segment| !segment.own && segment.mark == Mark::Quote;
     let marked = reader.end.is_some() || reader.forward || reader.segments.iter().any(is_quote);
-    let (html, cut) = assemble(html, end, reader.segments);
+    let (html, cut) = assemble(html, end, reader.segments, keep);
     Stripped { html, cut: cut || reader.end.is_some(), marked, deep: reader.deep }
 }
 
@@ -63,6 +60,8 @@ struct Segment {
 
 #[derive(Default)]
 struct Reader {
+    /// Quotes are what the mail is about.
+    keep: bool,
     open: Vec<String>,
     counts: HashMap<String, usize>,
     segments: Vec<Segment>,
@@ -89,8 +88,11 @@ impl Reader {
             What::Text(text) if !self.forward && is_visible(text) => self.text(text, piece),
             What::Open(name, attributes) => {
                 if self.within.is_none() && !self.forward && is_boundary(name, attributes) {
-                    self.end = Some(piece.at.start);
-                    return false;
+                    if !self.keep {
+                        self.end = Some(piece.at.start);
+                        return false;
+                    }
+                    self.forward = true;
                 }
                 if !is_void(name) {
                     self.enter(name, attributes, piece.at.start);
@@ -220,7 +222,7 @@ fn is_boundary(name: &str, attributes: &str) -> bool {
 
 /// The source without what is cut: trailing quotes with the line above each, and signatures unless nothing
 /// else was written. A quote that stays is made to show as one.
-fn assemble(html: &str, end: usize, segments: Vec<Segment>) -> (String, bool) {
+fn assemble(html: &str, end: usize, segments: Vec<Segment>, keep: bool) -> (String, bool) {
     let own = segments.iter().any(|segment| segment.own);
     let answered = segments.iter().rposition(|segment| segment.own).map_or(0, |last| last + 1);
     let (mut out, mut at, mut cut) = (String::with_capacity(end), 0, false);
@@ -231,6 +233,7 @@ fn assemble(html: &str, end: usize, segments: Vec<Segment>) -> (String, bool) {
         let goes = match segment.mark {
             Mark::Signature => own,
             Mark::Hidden => true,
+            Mark::Quote | Mark::Attribution if keep => false,
             Mark::Quote => number >= answered,
             Mark::Attribution => {
                 let next = segments[number + 1..]
@@ -241,7 +244,7 @@ fn assemble(html: &str, end: usize, segments: Vec<Segment>) -> (String, bool) {
         };
         if goes {
             cut |= segment.mark == Mark::Quote;
-        } else if segment.mark == Mark::Quote && !segment.shows {
+        } else if segment.mark == Mark::Quote && !segment.shows && !keep {
             out.extend(["<blockquote>", text, "</blockquote>"]);
         } else {
             out.push_str(text);
