@@ -5,6 +5,7 @@ use crate::base::limits;
 use crate::mail::calendar;
 use crate::mail::decode::{self, cut};
 use crate::mail::html;
+use crate::mail::markup;
 use crate::mail::mime::{self, Part};
 use crate::mail::names;
 use crate::mail::pgp;
@@ -84,7 +85,7 @@ impl Body {
             "multipart/alternative" => self.alternative(part),
             "multipart/encrypted" | "application/pgp-encrypted" => self.encrypted = true,
             kind if kind.starts_with("multipart/") => part.parts.iter().for_each(|part| self.take(part)),
-            "text/plain" | "text/html" | "text/enriched" | "text" if is_inline(part) => {
+            "text/plain" | "text/html" | "text/enriched" | "text/markdown" | "text" if is_inline(part) => {
                 self.text(&part.text(), &part.kind)
             }
             "text/calendar" | "application/ics" => self.calendar(part),
@@ -154,7 +155,11 @@ impl Body {
         self.cut |= text.len() > limits::REQUEST_BYTES;
         let (text, encrypted) = pgp::unframed(cut(text, limits::REQUEST_BYTES));
         self.encrypted |= encrypted;
-        let text = if kind.flowed { plain::unflow(&text, kind.delsp) } else { text };
+        let text = match kind.value.as_str() {
+            "text/enriched" => markup::enriched(&text),
+            _ if kind.flowed => plain::unflow(&text, kind.delsp),
+            _ => text,
+        };
         let how = if self.forward { Quotes::Keep } else { Quotes::Lines };
         (plain::strip(&text, how), text.trim().to_owned())
     }

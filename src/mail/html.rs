@@ -84,6 +84,7 @@ pub fn text(html: &str) -> String {
     let convert = || {
         config::with_decorator(Markdown::default())
             .allow_width_overflow()
+            .unicode_strikeout(false)
             .string_from_read(html.as_bytes(), WIDTH)
     };
     match catch_unwind(convert) {

@@ -59,7 +59,7 @@ const ELEMENTS: &[(&str, &str)] = &[
 ];
 
 /// Attributes that say something.
-const ATTRIBUTES: &[&str] = &["href", "alt", "src", "start"];
+const ATTRIBUTES: &[&str] = &["href", "start"];
 /// Of one of them; longer ones are images, or follow the reader about.
 const VALUE_BYTES: usize = 2_000;
 
@@ -125,8 +125,9 @@ impl Writer {
 
     fn open(&mut self, name: &str, attributes: &str, kinds: &mut impl Iterator<Item = Kind>) {
         if name == "table" {
-            self.tables.push(Table::new(kinds.next().unwrap_or(Kind::Layout)));
-            return self.out.push_str("<div>");
+            let table = Table::new(kinds.next().unwrap_or(Kind::Layout));
+            self.out.extend(["<", table.element(), ">"]);
+            return self.tables.push(table);
         }
         let Some(element) = element(name) else { return };
         if let Some(table) = self.tables.last_mut().filter(|table| table.kind == Kind::Data) {
@@ -138,6 +139,9 @@ impl Writer {
             }
         }
         match element {
+            "img" => return self.image(attributes),
+            // A block of code is marked as a whole.
+            "code" if !self.code.is_empty() => return,
             "hr" => return self.out.push_str("<div>---</div>"),
             "tr" | "td" | "th" => return self.out.push_str("<div>"),
             _ => {}
@@ -164,7 +168,7 @@ impl Writer {
         if name == "table" {
             if let Some(mut table) = self.tables.pop() {
                 table.end_row(&mut self.out);
-                self.out.push_str("</div>");
+                self.out.extend(["</", table.element(), ">"]);
             }
             return;
         }
@@ -181,7 +185,36 @@ impl Writer {
             self.out.push('\n');
             self.out.push(FENCE);
         }
-        let element = if matches!(element, "tr" | "td" | "th") { "div" } else { element };
-        self.out.extend(["</", element, ">"]);
+        match element {
+            "code" if !self.code.is_empty() => {}
+            "tr" | "td" | "th" => self.out.push_str("</div>"),
+            "b" | "em" | "i" | "s" | "strong" => self.close_type(element),
+            _ => self.out.extend(["</", element, ">"]),
+        }
+    }
+
+    /// By what it is called, or by the name of the file that it is.
+    fn image(&mut self, attributes: &str) {
+        let file = || attribute(attributes, "src")?.strip_prefix("cid:")?.split('@').next();
+        let name = attribute(attributes, "alt").filter(|alt| !alt.trim().is_empty()).or_else(file);
+        if let Some(name) = name.filter(|name| name.len() <= VALUE_BYTES) {
+            self.out.extend(["<img src=\".\" alt=\"", &name.replace('"', "&quot;"), "\">"]);
+        }
+    }
+
+    /// A blank within bold type, at its end, belongs behind it: `**so:** and so`.
+    fn close_type(&mut self, element: &str) {
+        let end = self.out.trim_end().len();
+        let blank = end < self.out.len();
+        self.out.truncate(end);
+        let start = self.out.len().saturating_sub(element.len() + 2);
+        if self.out.get(start..).is_some_and(|last| last == format!("<{element}>")) {
+            self.out.truncate(start);
+        } else {
+            self.out.extend(["</", element, ">"]);
+        }
+        if blank {
+            self.out.push(' ');
+        }
     }
 }

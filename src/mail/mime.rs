@@ -33,6 +33,12 @@ impl Part<'_> {
         decode::text(&self.bytes(), self.kind.charset.as_deref())
     }
 
+    /// The charset of the first part that names one.
+    #[must_use]
+    pub fn charset(&self) -> Option<&str> {
+        self.kind.charset.as_deref().or_else(|| self.parts.iter().find_map(Part::charset))
+    }
+
     /// The file name that it was sent with, decoded, not cleaned.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

@@ -5,6 +5,7 @@ use crate::base::limits;
 use crate::format::headers::Headers;
 use crate::mail::body::{Body, File, LeftOut};
 use crate::mail::decode::{self, cut};
+use crate::mail::headers;
 use crate::mail::mime;
 use crate::mail::names;
 use crate::mail::subject::is_forward;
@@ -78,6 +79,12 @@ impl Mail {
 pub fn read(raw: &[u8]) -> Result<Mail> {
     let whole = mime::message(raw);
     let mut mail = head(&whole.headers);
+    if mail.subject.contains('\u{fffd}')
+        && let Some(bytes) = headers::bytes_of(raw, "Subject")
+    {
+        // In the charset of the text, most likely.
+        mail.subject = decode::words(&decode::text(bytes, whole.charset()));
+    }
     let mut body = Body::new(is_forward(&mail.subject));
     body.take(&whole);
     if whole.headers.fields().is_empty()

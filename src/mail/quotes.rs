@@ -168,7 +168,9 @@ fn mark(name: &str, attributes: &str) -> Option<Mark> {
     let has = |wanted: &str| class.split_whitespace().any(|class| class == wanted);
     let is_cite = || attribute(attributes, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("cite"));
     if name == "blockquote"
-        && (is_cite() || has("gmail_quote") || has("protonmail_quote") || has("tutanota_quote"))
+        && (is_cite()
+            || ["gmail_quote", "protonmail_quote", "tutanota_quote", "iosymail"].into_iter().any(has)
+            || matches!(id, "isReplyContent" | "blockquote_zmail"))
     {
         return Some(Mark::Quote);
     }
@@ -182,13 +184,20 @@ fn mark(name: &str, attributes: &str) -> Option<Mark> {
     if id == "OLK_SRC_BODY_SECTION" || (name == "div" && attribute(attributes, "name") == Some("quote")) {
         return Some(Mark::Quote);
     }
-    if has("gmail_attr") || has("moz-cite-prefix") {
+    if ["gmail_attr", "moz-cite-prefix", "yahoo-quoted-begin"].into_iter().any(has) {
         return Some(Mark::Attribution);
     }
     let signed = ["gmail_signature", "moz-signature", "protonmail_signature_block"].into_iter().any(has)
+        || attribute(attributes, "data-sigid").is_some()
+        || attribute(attributes, "name") == Some("messageSignatureSection")
         || matches!(
             id,
-            "AppleMailSignature" | "ms-outlook-mobile-signature" | "Signature" | "ymail_android_signature"
+            "AppleMailSignature"
+                | "ms-outlook-mobile-signature"
+                | "Signature"
+                | "ymail_android_signature"
+                | "ymail_ios_signature"
+                | "composer_signature"
         );
     if signed {
         return Some(Mark::Signature);
@@ -214,8 +223,14 @@ fn is_boundary(name: &str, attributes: &str) -> bool {
     let style = style(attributes);
     match name {
         "div" => style.contains("border:none;border-top:solid#") && style.contains("padding:3.0pt0"),
-        // Outlook's own; a line that somebody drew has no such attributes.
-        "hr" => attribute(attributes, "tabindex") == Some("-1") && style.contains("width:98%"),
+        // Outlook's own and Foxmail's; a line that somebody drew has no such attributes.
+        "hr" => {
+            let has = |name: &str, value: &str| {
+                attribute(attributes, name).is_some_and(|given| given.eq_ignore_ascii_case(value))
+            };
+            (has("tabindex", "-1") && style.contains("width:98%"))
+                || (has("color", "#b5c4df") && style.contains("width:210px"))
+        }
         _ => false,
     }
 }

@@ -79,9 +79,14 @@ impl Table {
         Self { kind, in_cell: false, in_row: false, rows: 0, cells: 0 }
     }
 
+    /// What is written around it: empty lines set a table off.
+    #[must_use]
+    pub fn element(&self) -> &'static str {
+        if self.kind == Kind::Data { "p" } else { "div" }
+    }
+
     pub fn row(&mut self, out: &mut String) {
         self.end_row(out);
-        out.push_str("<div>");
         (self.in_row, self.cells) = (true, 0);
     }
 
@@ -106,9 +111,9 @@ impl Table {
             return;
         }
         self.end_cell(out);
-        out.push_str("|</div>");
+        out.push_str("|<br>");
         if self.rows == 0 {
-            out.extend(["<div>|", &"---|".repeat(self.cells), "</div>"]);
+            out.extend(["|", &"---|".repeat(self.cells), "<br>"]);
         }
         (self.in_row, self.rows) = (false, self.rows + 1);
     }
