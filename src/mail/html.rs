@@ -1,6 +1,7 @@
 //! HTML mail to Markdown-like text. The only user of `html2text`.
 
 use crate::base::limits;
+use crate::mail::decode;
 use crate::mail::lean::{FENCE, lean};
 use crate::mail::markup;
 use crate::mail::plain::{self, Quotes};
@@ -22,9 +23,11 @@ pub struct Read {
 
 /// Reads an HTML mail; with `keep`, its quotes are part of what was written.
 #[must_use]
-pub fn read(html: &str, keep: bool) -> Read {
+pub fn read(source: &str, keep: bool) -> Read {
+    let html = decode::cut(source, limits::HTML_SOURCE_BYTES);
     let stripped = quotes::strip(html, keep);
     let (text, cut) = shown(&stripped.html, stripped.deep);
+    let cut = cut || html.len() < source.len();
     let request = if stripped.cut { plain::without_attribution(&text) } else { text };
     let quotes = if keep || stripped.marked { Quotes::Keep } else { Quotes::Attributed };
     let request = plain::strip(&request, quotes);
@@ -32,8 +35,8 @@ pub fn read(html: &str, keep: bool) -> Read {
         return Read { full_text: request.clone(), request, cut };
     }
     let whole = quotes::strip(html, true);
-    let (text, cut) = shown(&whole.html, whole.deep);
-    Read { request, full_text: text.trim().to_owned(), cut }
+    let (text, cut_there) = shown(&whole.html, whole.deep);
+    Read { request, full_text: text.trim().to_owned(), cut: cut || cut_there }
 }
 
 /// What somebody wrote in an HTML mail, as text; with `keep`, quotes and all.

@@ -77,6 +77,9 @@ struct Reader {
     crossed: usize,
 }
 
+/// Elements that are remembered as open.
+const OPEN: usize = 10 * limits::HTML_DEPTH;
+
 /// Elements that browsers open again where another's end tag closed them.
 const FORMATTING: &[&str] =
     &["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
@@ -114,7 +117,8 @@ impl Reader {
             }
         }
         self.shown = true;
-        if self.within.is_none() {
+        // Pieces of one text are one.
+        if self.within.is_none() && !self.segments.last().is_some_and(|last| last.own) {
             let own = Segment { mark: Mark::Quote, own: true, at: piece.at.clone(), shows: false };
             self.segments.push(own);
         }
@@ -128,9 +132,12 @@ impl Reader {
             self.segments.push(Segment { mark, own: false, at: start..start, shows });
             self.within = Some(self.open.len());
         }
-        self.open.push(name.to_owned());
-        *self.counts.entry(name.to_owned()).or_default() += 1;
-        self.deep |= self.open.len() > limits::HTML_DEPTH;
+        self.deep |= self.open.len() >= limits::HTML_DEPTH;
+        // Nobody nests so deep: there is nothing to find any more.
+        if self.open.len() < OPEN {
+            self.open.push(name.to_owned());
+            *self.counts.entry(name.to_owned()).or_default() += 1;
+        }
     }
 
     /// An end tag closes all that was opened within; one that nothing opened is passed over.
