@@ -41,6 +41,7 @@ fn report(mails: usize, bytes: usize, seconds: f64) {
 }
 
 /// As mail programs answer: text and HTML, 8 KB, with all that was said before below.
+#[expect(clippy::disallowed_methods, reason = "mails on their way, which a mail server has to keep")]
 fn replies(dir: &Path, count: usize, sessions: &[&str]) -> anyhow::Result<()> {
     let quoted = "> There are several ways to do this, and each has a cost of its own.\r\n".repeat(40);
     let paragraph =
