@@ -22,6 +22,8 @@ pub const SAW_CHARS: usize = 300;
 pub const MIME_DEPTH: usize = 30;
 /// Parts of one message.
 pub const MIME_PARTS: usize = 1_000;
+/// The source of an HTML mail that is looked at: Word writes ten times as much as shows, others put pictures in.
+pub const HTML_SOURCE_BYTES: usize = 8 << 20;
 /// HTML that is converted; the converter is quadratic in depth.
 pub const HTML_BYTES: usize = 256 << 10;
 /// Nested elements of HTML that is converted; deeper, only its text is taken.

@@ -174,6 +174,8 @@ pub enum Reason {
     TooLarge,
     /// The mail's structure cannot be read.
     Unreadable,
+    /// The mail is encrypted, and nothing else is in it.
+    Encrypted,
     Internal,
 }
 

@@ -63,6 +63,8 @@ const ORIGINAL: &[&str] = &[
     "orijinal mesaj",
     "原始邮件",
     "原始郵件",
+    "原始信息",
+    "回复的原邮件",
     "元のメッセージ",
     "원본 메시지",
     "reply message",
@@ -213,7 +215,10 @@ pub fn boundary(lines: &[&str]) -> Option<usize> {
 #[must_use]
 pub fn above(lines: &[&str]) -> Option<usize> {
     let last = lines.last()?;
-    if !last.trim_end().ends_with([':', '：']) {
+    if is_original(last) {
+        return Some(lines.len() - 1);
+    }
+    if !is_colon_last(last) {
         return None;
     }
     let mut joined = String::new();
@@ -223,12 +228,52 @@ pub fn above(lines: &[&str]) -> Option<usize> {
             break;
         }
         joined = format!("{line} {joined}");
-        if names_author(&joined) && begins_like_one(line) {
+        if names_author(&joined)
+            && (begins_like_one(line) || (joined.len() > line.len() + 1 && has_sender(line)))
+        {
             return Some(start);
         }
     }
     // None of the known first words: the line itself, if it names somebody and a time.
     names_author(last).then(|| lines.len() - 1)
+}
+
+/// Where a block of headers begins that ends `lines`, with the line of dashes above it.
+#[must_use]
+pub fn headers_above(lines: &[&str]) -> Option<usize> {
+    let is_header = |line: &&str| {
+        let is_one = |word: String| [FROM, SENT, OTHERS].iter().any(|words| words.contains(&word.as_str()));
+        line.trim().is_empty() || header_word(line).is_some_and(is_one)
+    };
+    let start = lines.iter().rposition(|line| !is_header(line)).map_or(0, |last| last + 1);
+    let dashes = start.checked_sub(1).filter(|&at| is_original(lines[at]));
+    let is_block = lines[start..].iter().filter(|line| !line.trim().is_empty()).count() >= 3;
+    if is_block { Some(dashes.unwrap_or(start)) } else { None }
+}
+
+/// Whether a quote begins with the line that says who wrote it, within its marks.
+#[must_use]
+pub fn begins_with_one(quote: &[&str]) -> bool {
+    let bare: Vec<&str> = quote
+        .iter()
+        .map(|line| line.trim_start_matches(['>', ' ']))
+        .filter(|line| !line.is_empty())
+        .take(4)
+        .collect();
+    let end = bare.iter().position(|line| is_colon_last(line));
+    end.is_some_and(|end| above(&bare[..=end]) == Some(0))
+}
+
+/// Marks of the direction of writing may follow the colon.
+fn is_colon_last(line: &str) -> bool {
+    let is_mark =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    line.trim_end_matches(|c: char| c.is_whitespace() || is_mark(c)).ends_with([':', '：'])
+}
+
+/// An address and a date, in a line that a program broke.
+fn has_sender(line: &str) -> bool {
+    line.contains('@') && line.contains('<') && line.bytes().filter(u8::is_ascii_digit).count() >= 4
 }
 
 /// Whether a line is marked as quoted; the `>:` that a broken attribution ends with is not.
@@ -279,7 +324,8 @@ fn is_original(line: &str) -> bool {
         return false;
     }
     let words = line.trim_matches(['-', ' ', '*']).to_lowercase();
-    line.ends_with("--") && ORIGINAL.contains(&words.as_str())
+    // Notes and Zoho write who wrote it between the dashes.
+    line.ends_with("--") && (ORIGINAL.contains(&words.as_str()) || (words.contains('@') && has_verb(&words)))
 }
 
 /// `From:`, then `Sent:` or `Date:`, and at least one of `To:`, `Subject:` below: the block as Outlook writes it.
@@ -287,11 +333,14 @@ fn is_original(line: &str) -> bool {
 fn is_header_block(lines: &[&str]) -> bool {
     let has =
         |line: &str, words: &[&str]| header_word(line).is_some_and(|word| words.contains(&word.as_str()));
-    if !lines.first().is_some_and(|line| has(line, FROM)) {
-        return false;
-    }
+    let second = match lines.first() {
+        Some(line) if has(line, FROM) => SENT,
+        // As web.de and GMX have it.
+        Some(line) if has(line, &["gesendet", "sent"]) => FROM,
+        _ => return false,
+    };
     let mut next = lines[1..].iter().filter(|line| !line.trim().is_empty());
-    next.next().is_some_and(|line| has(line, SENT)) && next.take(3).any(|line| has(line, OTHERS))
+    next.next().is_some_and(|line| has(line, second)) && next.take(3).any(|line| has(line, OTHERS))
 }
 
 /// The word before the colon, in lower case and without the stars of bold type.
@@ -308,7 +357,7 @@ fn is_unmarked(lines: &[&str]) -> bool {
         return false;
     };
     let line = line.trim_end();
-    if !line.ends_with([':', '：']) || line.len() > 600 {
+    if !is_colon_last(line) || line.len() > 600 {
         return false;
     }
     let lower = line.to_lowercase();

@@ -45,10 +45,18 @@ pub fn parameters(value: &str) -> Parameters {
         value: word,
         boundary: get("boundary"),
         charset: get("charset"),
-        name: get("filename").or_else(|| get("name")).map(|name| words(&name)),
+        name: get("filename").or_else(|| get("name")).map(|name| words(&apart(&name))),
         flowed: is("format", "flowed"),
         delsp: is("delsp", "yes"),
     }
+}
+
+/// Programs put an encoded word right before a file's extension, where RFC 2047 knows none: the extension is encoded
+/// too, so that it is read as one.
+fn apart(name: &str) -> String {
+    let Some((word, rest)) = name.rsplit_once("?=") else { return name.to_owned() };
+    let is_extension = rest.starts_with('.') && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+    if is_extension { format!("{word}?= =?us-ascii?Q?{rest}?=") } else { name.to_owned() }
 }
 
 /// The addresses of `To`, `Cc` and the like. Groups, names and comments are passed over, what is no plain
@@ -133,6 +141,15 @@ pub fn text(bytes: &[u8], charset: Option<&str>) -> String {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let label = charset.unwrap_or("us-ascii").trim().to_ascii_lowercase();
     let plain = matches!(label.as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii" | "");
+    // No other charset begins its letters so.
+    if plain && bytes.windows(3).any(|three| matches!(three, b"\x1b$B" | b"\x1b$@")) {
+        return by_label(bytes, "iso-2022-jp");
+    }
+    if is_latin(&label)
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return text.to_owned();
+    }
     if !plain {
         let decoded = by_label(bytes, &label);
         if !decoded.contains('\u{fffd}') {
@@ -145,6 +162,12 @@ pub fn text(bytes: &[u8], charset: Option<&str>) -> String {
         Err(error) if plain && mostly_utf8(bytes, &error) => String::from_utf8_lossy(bytes).into_owned(),
         Err(_) => by_label(bytes, "windows-1252"),
     }
+}
+
+/// Where every byte is a letter and programs set the label without looking: what is good UTF-8 is that, since text in
+/// these charsets is hardly ever so by chance.
+fn is_latin(label: &str) -> bool {
+    ["iso-8859-1", "latin1", "windows-125", "cp125"].iter().any(|start| label.starts_with(start))
 }
 
 fn mostly_utf8(bytes: &[u8], error: &std::str::Utf8Error) -> bool {

@@ -49,6 +49,17 @@ pub fn block(raw: &[u8]) -> Result<(Headers, &[u8])> {
     Ok((Headers::new(reader.fields, reader.broken), reader.rest))
 }
 
+/// The bytes of a field's first line, for what was sent in no known charset.
+#[must_use]
+pub fn bytes_of<'a>(raw: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let head = &raw[..raw.len().min(limits::HEADER_BYTES)];
+    head.split(|&b| b == b'\n').take_while(|line| !line.trim_ascii().is_empty()).find_map(|line| {
+        let (field, value) = line.split_at_checked(name.len() + 1)?;
+        let is_it = field[..name.len()].eq_ignore_ascii_case(name.as_bytes()) && field.ends_with(b":");
+        is_it.then(|| value.trim_ascii())
+    })
+}
+
 /// The verdict on a message by its headers; one whose headers cannot be read is refused.
 #[must_use]
 pub fn verdict(raw: &[u8], policy: &Policy, now: Timestamp) -> Verdict {

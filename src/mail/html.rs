@@ -1,7 +1,8 @@
 //! HTML mail to Markdown-like text. The only user of `html2text`.
 
 use crate::base::limits;
-use crate::mail::decode::cut;
+use crate::mail::decode;
+use crate::mail::lean::{FENCE, lean};
 use crate::mail::markup;
 use crate::mail::plain::{self, Quotes};
 use crate::mail::quotes;
@@ -9,24 +10,59 @@ use html2text::config;
 use html2text::render::TextDecorator;
 use std::panic::catch_unwind;
 
+/// What an HTML mail says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Read {
+    /// What somebody wrote in it, without quotes and signature.
+    pub request: String,
+    /// All of it.
+    pub full_text: String,
+    /// It was longer than is taken.
+    pub cut: bool,
+}
+
+/// Reads an HTML mail; with `keep`, its quotes are part of what was written.
+#[must_use]
+pub fn read(source: &str, keep: bool) -> Read {
+    let html = decode::cut(source, limits::HTML_SOURCE_BYTES);
+    let stripped = quotes::strip(html, keep);
+    let (text, cut) = shown(&stripped.html, stripped.deep);
+    let cut = cut || html.len() < source.len();
+    let request = if stripped.cut { plain::without_attribution(&text) } else { text };
+    let quotes = if keep || stripped.marked { Quotes::Keep } else { Quotes::Attributed };
+    let request = plain::strip(&request, quotes);
+    if keep {
+        return Read { full_text: request.clone(), request, cut };
+    }
+    let whole = quotes::strip(html, true);
+    let (text, cut_there) = shown(&whole.html, whole.deep);
+    Read { request, full_text: text.trim().to_owned(), cut: cut || cut_there }
+}
+
 /// What somebody wrote in an HTML mail, as text; with `keep`, quotes and all.
 #[must_use]
 pub fn request(html: &str, keep: bool) -> String {
-    let stripped = quotes::strip(cut(html, limits::HTML_BYTES), keep);
-    let text = if stripped.deep { markup::bare_text(&stripped.html) } else { text(&stripped.html) };
-    let text = if stripped.cut { plain::without_attribution(&text) } else { text };
-    let quotes = if keep || stripped.marked { Quotes::Keep } else { Quotes::Attributed };
-    plain::strip(&close_up(&text), quotes)
+    read(html, keep).request
 }
 
-/// Programs write empty lines as paragraphs with a blank in them: one is enough.
+fn shown(html: &str, deep: bool) -> (String, bool) {
+    let (html, cut) = lean(html, limits::HTML_BYTES);
+    let text = if deep { markup::bare_text(&html).replace(FENCE, "") } else { text(&html) };
+    (close_up(&text), cut)
+}
+
+/// Programs write empty lines as paragraphs with a blank in them: one is enough. Word writes its lists as paragraphs.
 fn close_up(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut was_empty = true;
     for line in text.lines() {
         let empty = line.trim().is_empty();
         if !(empty && was_empty) {
-            out.push_str(line);
+            match line.split_once("    ") {
+                Some(("·" | "•" | "o" | "§", item)) => out.extend(["- ", item.trim_start()]),
+                Some((number, item)) if is_number(number) => out.extend([number, " ", item.trim_start()]),
+                _ => out.push_str(line),
+            }
             out.push('\n');
         }
         was_empty = empty;
@@ -34,10 +70,16 @@ fn close_up(text: &str) -> String {
     out
 }
 
-/// Wide enough that nothing but a very long line is broken, and not so wide that a table of many rows is blown up.
-const WIDTH: usize = 1_000;
+/// `12.` or `b)`
+fn is_number(text: &str) -> bool {
+    let number = text.strip_suffix(['.', ')']).unwrap_or_default();
+    matches!(number.len(), 1..=3) && number.bytes().all(|b| b.is_ascii_alphanumeric())
+}
 
-/// HTML as text with headings, lists, links, code and tables kept. What the library cannot lay out loses its
+/// Wide enough that no line is broken.
+const WIDTH: usize = 1 << 20;
+
+/// HTML that is lean, as text with headings, lists, links, code and tables kept. What the library cannot lay out loses its
 /// shape, not its words.
 #[must_use]
 pub fn text(html: &str) -> String {
@@ -45,11 +87,12 @@ pub fn text(html: &str) -> String {
     let convert = || {
         config::with_decorator(Markdown::default())
             .allow_width_overflow()
+            .unicode_strikeout(false)
             .string_from_read(html.as_bytes(), WIDTH)
     };
     match catch_unwind(convert) {
-        Ok(Ok(text)) => tables(&links(&text.replace('\u{a0}', " "))),
-        Ok(Err(_)) | Err(_) => markup::bare_text(&html),
+        Ok(Ok(text)) => links(&text.replace('\u{a0}', " ")).replace(FENCE, "```"),
+        Ok(Err(_)) | Err(_) => markup::bare_text(&html).replace(FENCE, ""),
     }
 }
 
@@ -83,34 +126,6 @@ fn links(text: &str) -> String {
     }
     out.push_str(rest);
     out.retain(|c| !matches!(c, OPEN | MIDDLE | CLOSE));
-    out
-}
-
-/// Turns drawn tables into those of Markdown; one of a single column was there for the layout only.
-fn tables(text: &str) -> String {
-    let is_rule = |line: &str| !line.is_empty() && line.chars().all(|c| matches!(c, '─' | '┬' | '┼' | '┴'));
-    let mut out = String::with_capacity(text.len());
-    let (mut within, mut head) = (false, false);
-    for line in text.lines() {
-        let line = line.trim_end();
-        if is_rule(line) {
-            if within && !head && line.contains('┼') {
-                let columns = line.chars().filter(|&c| c != '─').count() + 1;
-                out.push_str(&format!("|{}\n", "---|".repeat(columns)));
-                head = true;
-            }
-            if line.contains('┬') {
-                (within, head) = (true, false);
-            }
-            within &= !line.contains('┴');
-        } else if within && line.contains('│') {
-            let cells: Vec<&str> = line.split('│').map(str::trim).collect();
-            out.push_str(&format!("| {} |\n", cells.join(" | ")));
-        } else {
-            out.push_str(line);
-            out.push('\n');
-        }
-    }
     out
 }
 

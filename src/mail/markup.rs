@@ -26,7 +26,8 @@ pub enum What<'a> {
 const VOID: &[&str] =
     &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
 /// Elements whose content is not markup and not seen.
-const RAW: &[&str] = &["script", "style", "title", "textarea", "noscript", "template", "xmp"];
+const RAW: &[&str] =
+    &["script", "style", "title", "textarea", "noscript", "template", "xmp", "iframe", "noembed", "noframes"];
 /// Elements that begin a new line.
 const BLOCK: &[&str] = &[
     "address",
@@ -201,6 +202,30 @@ pub fn bare_text(source: &str) -> String {
         }
     }
     out.trim().to_owned()
+}
+
+/// The text of `text/enriched` (RFC 1896): commands and their parameters left out, one line end a blank, several one less.
+#[must_use]
+pub fn enriched(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find(['<', '\n']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if rest.starts_with('\n') {
+            let lines = rest.len() - rest.trim_start_matches('\n').len();
+            out.push_str(if lines == 1 { " " } else { &rest[..lines - 1] });
+            rest = &rest[lines..];
+        } else if let Some(after) = rest.strip_prefix("<<") {
+            out.push('<');
+            rest = after;
+        } else {
+            let end = if rest.starts_with("<param>") { "</param>" } else { ">" };
+            rest = &rest[after(rest, 0, end)..];
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The commonest character references replaced, and numeric ones.

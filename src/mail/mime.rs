@@ -16,6 +16,8 @@ pub struct Part<'a> {
     pub disposition: Parameters,
     /// Of a multipart; else empty.
     pub parts: Vec<Part<'a>>,
+    /// Parts of a multipart beyond the limit.
+    pub left_out: usize,
 }
 
 impl Part<'_> {
@@ -29,6 +31,12 @@ impl Part<'_> {
     #[must_use]
     pub fn text(&self) -> String {
         decode::text(&self.bytes(), self.kind.charset.as_deref())
+    }
+
+    /// The charset of the first part that names one.
+    #[must_use]
+    pub fn charset(&self) -> Option<&str> {
+        self.kind.charset.as_deref().or_else(|| self.parts.iter().find_map(Part::charset))
     }
 
     /// The file name that it was sent with, decoded, not cleaned.
@@ -57,7 +65,7 @@ impl Reader {
             kind.value = default.to_owned();
         }
         let disposition = decode::parameters(headers.first("Content-Disposition").unwrap_or_default());
-        let mut part = Part { headers, body, kind, disposition, parts: Vec::new() };
+        let mut part = Part { headers, body, kind, disposition, parts: Vec::new(), left_out: 0 };
         if part.kind.value.starts_with("multipart/") {
             self.divide(&mut part, depth);
         }
@@ -71,7 +79,8 @@ impl Reader {
             let bodies = Bodies { rest: whole.body, delimiter: format!("--{boundary}").into_bytes() };
             for body in bodies {
                 if self.left == 0 {
-                    break;
+                    whole.left_out += 1;
+                    continue;
                 }
                 self.left -= 1;
                 whole.parts.push(self.part(body, default, depth + 1));

@@ -56,6 +56,12 @@ pub enum Notice {
         bytes: u64,
     },
     Unreadable,
+    Encrypted,
+    /// Attachments of the mail beyond what is taken: the names of some, and how many more.
+    NotTaken {
+        names: Vec<String>,
+        more: usize,
+    },
     /// It ended well and said nothing.
     EmptyReply,
     /// The session that the mail answers is no more.
@@ -137,6 +143,8 @@ impl fmt::Display for Notice {
             Self::EmptyRequest => f.write_str("Your mail arrived without any text, so there was nothing to work on. Reply to this mail with what you would like to be done."),
             Self::TooLarge { bytes } => write!(f, "Your mail was too large to be taken ({} MB, and {} MB is the limit), so nothing was done. Please send it again with fewer or smaller attachments.", bytes.div_ceil(1 << 20), limits::MESSAGE_BYTES >> 20),
             Self::Unreadable => f.write_str("Your mail could not be read: its structure is broken. Please send it again, perhaps as plain text."),
+            Self::Encrypted => f.write_str("Your mail is encrypted and there is no key for it here, so it could not be read and nothing was done. Please send it again without encryption."),
+            Self::NotTaken { names, more } => write!(f, "Your mail has more attachments than are taken from one mail ({}), so these are missing: {}. Please send them in another mail, or packed into one file.", limits::ATTACHMENT_COUNT, listed(names, *more)),
             Self::EmptyReply => f.write_str("The work ended without a word to send. Reply to this mail to ask what was done."),
             Self::SessionGone { old } => write!(f, "The earlier conversation (ID {old}) is no longer kept, so this is a new one. If something from before matters, please repeat it in a reply."),
             Self::NotAParticipant { old } => write!(f, "You were not part of the conversation you replied to (ID {old}), so this is a new one of your own. If something from it matters, please repeat it in a reply."),
@@ -144,8 +152,7 @@ impl fmt::Display for Notice {
             Self::UnknownModel { asked } => write!(f, "\"{}\" is not the name of a model that is known here, so the repository's usual one is used. Please write the name after the plus sign in small letters, as in `+opus`.", one_line(asked)),
             Self::Sandbox => f.write_str("The sandbox for this task could not be kept up, so the work was ended for safety. Reply to this mail to try again; if it stays so, tell the operator."),
             Self::LeftOut { names } => {
-                let names: Vec<String> = names.iter().map(|name| format!("`{}`", one_line(name))).collect();
-                write!(f, "Not attached, because too large together, too many or not readable: {}. To get one of them, reply with `/resend NAME` as the first line.", names.join(", "))
+                write!(f, "Not attached, because too large together, too many or not readable: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names, 0))
             }
             Self::Internal => f.write_str("Something went wrong on our side, and the operator can see what. Reply to this mail to try again."),
         }
@@ -184,6 +191,12 @@ fn fenced(text: &str) -> String {
     let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("\n\n{fence}\n{shown}\n{fence}")
+}
+
+fn listed(names: &[String], more: usize) -> String {
+    let mut names: Vec<String> = names.iter().map(|name| format!("`{}`", one_line(name))).collect();
+    names.extend((more > 0).then(|| format!("{more} more")));
+    names.join(", ")
 }
 
 pub fn one_line(text: &str) -> String {

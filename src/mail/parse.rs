@@ -1,16 +1,14 @@
-//! What a message says: who to whom, about what, the request, the attachments. Reads whatever came; a part that
-//! cannot be read does not keep the others from being read. Decides nothing.
+//! What a message says: who to whom, about what, the request, the attachments. Reads whatever came. Decides nothing.
 
 use crate::base::address::Address;
 use crate::base::limits;
 use crate::format::headers::Headers;
+use crate::mail::body::{Body, File, LeftOut};
 use crate::mail::decode::{self, cut};
-use crate::mail::html;
-use crate::mail::mime::{self, Part};
+use crate::mail::headers;
+use crate::mail::mime;
 use crate::mail::names;
-use crate::mail::plain::{self, Quotes};
 use crate::mail::subject::is_forward;
-use crate::mail::types;
 use crate::rule::sender::sender;
 use anyhow::{Result, bail};
 use jiff::Timestamp;
@@ -36,8 +34,14 @@ pub struct Mail {
     /// The same with everything that was quoted.
     pub full_text: String,
     pub attachments: Vec<Attachment>,
-    /// Attachments beyond the limit, which were left out.
-    pub left_out: usize,
+    /// Attachments beyond the limit.
+    pub left_out: LeftOut,
+    /// Some of it was encrypted, and not read.
+    pub encrypted: bool,
+    /// The text was longer than is taken.
+    pub cut: bool,
+    /// What the calendar entries say that came with it, a line each.
+    pub events: Vec<String>,
 }
 
 /// A file that came with a message. The name is a clean base name, unique within the message.
@@ -49,6 +53,18 @@ pub struct Attachment {
 }
 
 impl Mail {
+    /// Whether there is something in it that could not be read, and nothing else.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.encrypted && self.request.is_empty() && self.attachments.is_empty()
+    }
+
+    /// Whether it answers another mail.
+    #[must_use]
+    pub fn is_reply(&self) -> bool {
+        self.in_reply_to.is_some() || !self.references.is_empty()
+    }
+
     /// Every address that the message was sent or delivered to.
     #[must_use]
     pub fn recipients(&self) -> Vec<Address> {
@@ -63,14 +79,27 @@ impl Mail {
 pub fn read(raw: &[u8]) -> Result<Mail> {
     let whole = mime::message(raw);
     let mut mail = head(&whole.headers);
-    let mut body = Body { forward: is_forward(&mail.subject), ..Body::default() };
+    if mail.subject.contains('\u{fffd}')
+        && let Some(bytes) = headers::bytes_of(raw, "Subject")
+    {
+        // In the charset of the text, most likely.
+        mail.subject = decode::words(&decode::text(bytes, whole.charset()));
+    }
+    let mut body = Body::new(is_forward(&mail.subject));
     body.take(&whole);
-    if whole.headers.fields().is_empty() && body.request.is_empty() && body.files.is_empty() {
+    if whole.headers.fields().is_empty()
+        && body.request.is_empty()
+        && body.files.is_empty()
+        && !body.encrypted
+    {
         bail!("the message is empty: it has neither headers nor text");
     }
     mail.request = cleaned(&body.request);
     mail.full_text = cleaned(&body.full_text);
     mail.left_out = body.left_out;
+    mail.encrypted = body.encrypted;
+    mail.cut = body.cut;
+    mail.events = body.events;
     mail.attachments = attachments(body.files);
     Ok(mail)
 }
@@ -108,88 +137,6 @@ fn message_ids(value: &str) -> Vec<String> {
     value.split('<').skip(1).filter_map(id).collect()
 }
 
-#[derive(Default)]
-struct Body<'a> {
-    forward: bool,
-    request: String,
-    full_text: String,
-    files: Vec<(&'a Part<'a>, Option<String>)>,
-    left_out: usize,
-}
-
-impl<'a> Body<'a> {
-    fn take(&mut self, part: &'a Part<'a>) {
-        match part.kind.value.as_str() {
-            "multipart/alternative" => self.alternative(part),
-            kind if kind.starts_with("multipart/") => part.parts.iter().for_each(|part| self.take(part)),
-            "text/plain" | "text/html" | "text/enriched" | "text" if is_inline(part) => self.text(part),
-            "application/pgp-signature" | "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
-            }
-            _ if self.files.len() < limits::ATTACHMENT_COUNT => {
-                self.files.push((part, part.name().and_then(names::clean)));
-            }
-            _ => self.left_out += 1,
-        }
-    }
-
-    /// One form of the text, plain where there is one; everything that is no text is attached.
-    fn alternative(&mut self, whole: &'a Part<'a>) {
-        let is = |part: &&Part, kind: &str| part.kind.value == kind && is_inline(part);
-        let plain = whole.parts.iter().find(|part| is(part, "text/plain") && !part.text().trim().is_empty());
-        let html = whole.parts.iter().rfind(|part| is(part, "text/html"));
-        let chosen = plain.or(html).map(std::ptr::from_ref);
-        for part in &whole.parts {
-            let is_chosen = chosen == Some(std::ptr::from_ref(part));
-            let is_text =
-                is(&part, "text/plain") || is(&part, "text/html") || part.kind.value == "text/enriched";
-            if is_chosen || !is_text {
-                self.rest(part, plain.is_some());
-            }
-        }
-    }
-
-    /// A branch beside the plain text may hold the HTML again, with its images.
-    fn rest(&mut self, part: &'a Part<'a>, has_plain: bool) {
-        let before = (self.request.len(), self.full_text.len());
-        self.take(part);
-        if has_plain && part.kind.value.starts_with("multipart/") {
-            self.request.truncate(before.0);
-            self.full_text.truncate(before.1);
-        }
-    }
-
-    fn text(&mut self, part: &Part) {
-        if self.full_text.len() >= limits::REQUEST_BYTES {
-            return;
-        }
-        let text = part.text().replace("\r\n", "\n").replace('\r', "\n");
-        let (request, full) = if part.kind.value == "text/html" {
-            (html::request(&text, self.forward), html::request(&text, true))
-        } else {
-            let text = cut(&text, limits::REQUEST_BYTES);
-            let text = if part.kind.flowed { plain::unflow(text, part.kind.delsp) } else { text.to_owned() };
-            let how = if self.forward { Quotes::Keep } else { Quotes::Lines };
-            (plain::strip(&text, how), text.trim().to_owned())
-        };
-        append(&mut self.request, &request);
-        append(&mut self.full_text, &full);
-    }
-}
-
-fn append(text: &mut String, more: &str) {
-    if !more.is_empty() {
-        if !text.is_empty() {
-            text.push_str("\n\n");
-        }
-        text.push_str(more);
-    }
-}
-
-/// A text part that was not sent as a file.
-fn is_inline(part: &Part) -> bool {
-    part.disposition.value != "attachment" && part.name().is_none()
-}
-
 /// Without control characters, within the limit, with no more than two empty lines together.
 fn cleaned(text: &str) -> String {
     let text = cut(text, limits::REQUEST_BYTES);
@@ -204,27 +151,13 @@ fn cleaned(text: &str) -> String {
     out.trim().to_owned()
 }
 
-fn attachments(files: Vec<(&Part, Option<String>)>) -> Vec<Attachment> {
-    let named: Vec<String> =
-        files.iter().map(|(part, name)| name.clone().unwrap_or_else(|| unnamed(part))).collect();
+fn attachments(files: Vec<File>) -> Vec<Attachment> {
+    let named: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
     let unique = names::unique_names(&named, &[]);
-    let attachment = |((part, _), name): ((&Part, Option<String>), String)| Attachment {
+    let attachment = |(file, name): (File, String)| Attachment {
         name,
-        content_type: part.kind.value.clone(),
-        bytes: part.bytes(),
+        content_type: file.content_type,
+        bytes: file.bytes,
     };
     files.into_iter().zip(unique).map(attachment).collect()
-}
-
-/// A name for a file that came without one.
-fn unnamed(part: &Part) -> String {
-    let kind = part.kind.value.as_str();
-    if kind == "message/rfc822" {
-        let inner = mime::message(part.body);
-        let subject = decode::words(inner.headers.first("Subject").unwrap_or_default());
-        let name = names::clean(&subject.replace(['/', '\\'], " ")).unwrap_or_else(|| "message".to_owned());
-        return names::clean(&format!("{}.eml", cut(&name, limits::FILE_NAME_BYTES / 2))).unwrap_or(name);
-    }
-    let stem = kind.split('/').next().filter(|stem| matches!(*stem, "image" | "audio" | "video" | "text"));
-    format!("{}.{}", stem.unwrap_or("attachment"), types::extension(kind))
 }

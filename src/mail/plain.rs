@@ -2,6 +2,7 @@
 //! the line above them, signatures. A quote that an answer follows is kept. Pure, one pass per rule.
 
 use crate::mail::attribution::{self, is_quoted};
+use crate::mail::forward;
 
 /// Which lines beginning with `>` are taken for a quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,18 +15,26 @@ pub enum Quotes {
     Keep,
 }
 
-/// The text without trailing quotes and signature.
+/// The text without trailing quotes and signature. A mail that is passed on below it stays, whole.
 #[must_use]
 pub fn strip(text: &str, quotes: Quotes) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let mut kept = lines.as_slice();
+    let lines: Vec<&str> =
+        text.lines().map(|line| if line == SIGNED { line } else { line.trim_end() }).collect();
+    let boundary = attribution::boundary(&lines);
+    let forward = lines.iter().position(|line| forward::is_mark(line));
+    let begins = if quotes == Quotes::Keep { forward.or(boundary) } else { forward };
+    // Within an older mail that is quoted, it is quoted with it.
+    let begins = begins.filter(|&at| quotes == Quotes::Keep || boundary.is_none_or(|end| at <= end));
+    let (mut kept, passed_on) = lines.split_at(begins.unwrap_or(lines.len()));
     if quotes != Quotes::Keep {
-        kept = &kept[..attribution::boundary(kept).unwrap_or(kept.len())];
+        kept = &kept[..boundary.map_or(kept.len(), |end| end.min(kept.len()))];
         // The signature stands below the quote or above it.
         kept = without_quote(without_signature(trimmed(kept)), quotes);
     }
-    kept = without_signature(trimmed(kept));
-    trimmed(kept).join("\n")
+    kept = trimmed(without_signature(trimmed(kept)));
+    let passed_on = trimmed(passed_on);
+    let between = if kept.is_empty() || passed_on.is_empty() { "" } else { "\n\n" };
+    [&kept.join("\n"), between, &passed_on.join("\n")].concat()
 }
 
 /// The text without a trailing line that says who wrote what followed.
@@ -33,8 +42,14 @@ pub fn strip(text: &str, quotes: Quotes) -> String {
 pub fn without_attribution(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     let kept = trimmed(&lines);
-    let kept = attribution::above(kept).map_or(kept, |start| &kept[..start]);
-    trimmed(kept).join("\n")
+    // NetEase writes it as a block of code.
+    let bare = match kept {
+        [above @ .., "```", line, "```"] if attribution::above(&[line]).is_some() => above,
+        _ => kept,
+    };
+    let bare = attribution::above(bare).map_or(bare, |start| &bare[..start]);
+    let bare = attribution::headers_above(bare).map_or(bare, |start| &bare[..start]);
+    trimmed(bare).join("\n")
 }
 
 /// Joins the lines that a program broke and marked with a trailing blank (RFC 3676).
@@ -67,8 +82,10 @@ pub fn unflow(text: &str, delsp: bool) -> String {
 
 /// Without empty lines and rules at the end, and without empty lines at the beginning.
 fn trimmed<'a, 'b>(lines: &'a [&'b str]) -> &'a [&'b str] {
-    let is_rule = |line: &str| line.chars().count() >= 3 && line.chars().all(|c| matches!(c, '─' | '_'));
-    let end = lines.iter().rposition(|line| !line.trim().is_empty() && !is_rule(line.trim()));
+    let is_rule =
+        |line: &str| line.chars().count() >= 3 && line.chars().all(|c| matches!(c, '─' | '_' | '-'));
+    let is_bare = |line: &str| line.chars().all(|c| c == '>' || c.is_whitespace());
+    let end = lines.iter().rposition(|line| !is_bare(line) && !is_rule(line.trim()));
     let lines = &lines[..end.map_or(0, |end| end + 1)];
     let start = lines.iter().position(|line| !line.trim().is_empty()).unwrap_or(0);
     &lines[start..]
@@ -88,27 +105,43 @@ fn without_quote<'a, 'b>(lines: &'a [&'b str], quotes: Quotes) -> &'a [&'b str] 
     }
     // "It printed this:" and what follows it is the author's own quotation.
     let introduced = above.last().is_some_and(|line| line.ends_with([':', '：']));
-    if quotes == Quotes::Lines && !introduced { above } else { lines }
+    let marked = quotes == Quotes::Lines && !introduced;
+    if marked || attribution::begins_with_one(&lines[own..]) { above } else { lines }
 }
 
+/// The line above a signature (RFC 3676 section 4.3).
+const SIGNED: &str = "-- ";
 /// Lines of a signature; more is text that happens to stand below two dashes.
 const SIGNATURE_LINES: usize = 20;
+/// The same where the blank was lost on the way: two dashes alone are a line that anybody may draw.
+const BARE_SIGNATURE_LINES: usize = 8;
 
 /// Cuts `-- ` and what follows it, then what telephones write at the end.
-fn without_signature<'a, 'b>(lines: &'a [&'b str]) -> &'a [&'b str] {
-    let mark = lines.iter().rposition(|line| *line == "--");
-    let kept = match mark {
-        Some(mark)
-            if lines.len() - mark <= SIGNATURE_LINES
-                && (mark == 0 || lines[mark - 1].trim().is_empty() || lines.len() - mark > 1)
-                && !lines[mark..].iter().any(|line| is_quoted(line)) =>
-        {
-            trimmed(&lines[..mark])
+fn without_signature<'a, 'b>(mut lines: &'a [&'b str]) -> &'a [&'b str] {
+    // Ticket systems close it with dashes too.
+    while let [above @ .., "", "--" | SIGNED] | [above @ .., "--" | SIGNED] = lines {
+        lines = above;
+    }
+    let is_mark = |at: usize| {
+        let below = lines.len() - at;
+        match lines[at] {
+            SIGNED => below <= SIGNATURE_LINES,
+            "--" => below <= BARE_SIGNATURE_LINES && (at == 0 || lines[at - 1].trim().is_empty()),
+            _ => false,
         }
+    };
+    let mark = (lines.len().saturating_sub(SIGNATURE_LINES)..lines.len()).rev().find(|&at| is_mark(at));
+    let kept = match mark {
+        Some(mark) if !lines[mark..].iter().any(|line| is_quoted(line)) => trimmed(&lines[..mark]),
         _ => lines,
     };
     match kept.split_last() {
-        Some((last, above)) if attribution::is_mobile_signature(last) => trimmed(above),
+        Some((last, above))
+            if above.last().is_none_or(|line| line.trim().is_empty())
+                && attribution::is_mobile_signature(last) =>
+        {
+            trimmed(above)
+        }
         _ => kept,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::base::address::Address;
 use crate::base::limits;
+use crate::mail::parse::Mail;
 use jiff::Timestamp;
 use std::fmt::Write;
 
@@ -38,11 +39,11 @@ pub fn afresh(repo: &str, address: &Address, last_answer: Option<&str>, prompt: 
 pub struct Msg<'a> {
     pub from: &'a Address,
     pub date: Timestamp,
-    pub subject: &'a str,
-    /// Empty: the subject is the request.
-    pub request: &'a str,
+    /// Its request, or all of its text; empty: the subject is the request.
+    pub text: &'a str,
     /// Names in `/inbox`.
     pub attachments: &'a [String],
+    pub mail: &'a Mail,
 }
 
 /// The whole prompt.
@@ -91,8 +92,8 @@ attached to it.\n"
 fn mail(out: &mut String, message: &Msg, with_subject: bool) {
     let time = message.date.strftime("%Y-%m-%d %H:%M UTC");
     let _ = writeln!(out, "--- Mail from {}, {time} ---", message.from);
-    let request = message.request.trim();
-    let subject = message.subject.trim();
+    let request = message.text.trim();
+    let subject = message.mail.subject.trim();
     // Without text the subject is all there is, on a later mail too.
     if !subject.is_empty() && (with_subject || request.is_empty()) {
         let _ = writeln!(out, "Subject: {subject}");
@@ -100,6 +101,7 @@ fn mail(out: &mut String, message: &Msg, with_subject: bool) {
     if !message.attachments.is_empty() {
         let _ = writeln!(out, "Attached, in /inbox: {}", message.attachments.join(", "));
     }
+    remarks(out, message.mail);
     out.push('\n');
     if request.is_empty() {
         out.push_str(if subject.is_empty() {
@@ -109,5 +111,31 @@ fn mail(out: &mut String, message: &Msg, with_subject: bool) {
         });
     } else {
         let _ = writeln!(out, "{request}");
+    }
+}
+
+/// What came with a mail besides its text and files, or did not come.
+fn remarks(out: &mut String, mail: &Mail) {
+    for event in &mail.events {
+        let _ = writeln!(out, "In the calendar file: {event}");
+    }
+    if !mail.left_out.is_empty() {
+        let mut names = mail.left_out.names.clone();
+        names.extend((mail.left_out.more > 0).then(|| format!("{} more", mail.left_out.more)));
+        let (most, names) = (limits::ATTACHMENT_COUNT, names.join(", "));
+        let _ = writeln!(
+            out,
+            "Not in /inbox, since no more than {most} attachments are taken (the sender is told): {names}"
+        );
+    }
+    if mail.encrypted {
+        out.push_str("A part of this mail is encrypted and could not be read.\n");
+    }
+    if mail.cut {
+        let _ = writeln!(
+            out,
+            "The text of this mail was too long; what is beyond {} KB of it is missing.",
+            limits::REQUEST_BYTES >> 10
+        );
     }
 }

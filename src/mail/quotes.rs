@@ -3,6 +3,7 @@
 //! answers it.
 
 use crate::base::limits;
+use crate::mail::forward;
 use crate::mail::markup::{Piece, What, attribute, is_visible, is_void, pieces};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -20,22 +21,20 @@ pub struct Stripped {
     pub deep: bool,
 }
 
-/// The mail without its trailing quotes and its signature; with `keep`, nothing is cut.
+/// The mail without its trailing quotes and its signature; with `keep`, without its signature only.
 #[must_use]
 pub fn strip(html: &str, keep: bool) -> Stripped {
-    let mut reader = Reader::default();
+    let mut reader = Reader { keep, ..Reader::default() };
     for piece in pieces(html) {
-        if !reader.take(&piece) && !keep {
+        if !reader.take(&piece) {
             break;
         }
     }
     let end = reader.end.unwrap_or(html.len());
     reader.close_all(end);
-    if keep {
-        return Stripped { html: html.to_owned(), cut: false, marked: true, deep: reader.deep };
-    }
-    let marked = reader.end.is_some() || reader.segments.iter().any(|segment| segment.mark == Mark::Quote);
-    let (html, cut) = assemble(html, end, reader.segments);
+    let is_quote = |segment: &Segment| !segment.own && segment.mark == Mark::Quote;
+    let marked = reader.end.is_some() || reader.forward || reader.segments.iter().any(is_quote);
+    let (html, cut) = assemble(html, end, reader.segments, keep);
     Stripped { html, cut: cut || reader.end.is_some(), marked, deep: reader.deep }
 }
 
@@ -61,16 +60,25 @@ struct Segment {
 
 #[derive(Default)]
 struct Reader {
+    /// Quotes are what the mail is about.
+    keep: bool,
     open: Vec<String>,
     counts: HashMap<String, usize>,
     segments: Vec<Segment>,
     /// The depth at which the marked element that we are in was opened.
     within: Option<usize>,
+    /// Whether it has shown anything yet.
+    shown: bool,
+    /// A mail is passed on from here on: nothing more is marked.
+    forward: bool,
     end: Option<usize>,
     deep: bool,
     /// Elements of type style that an end tag of another closed: `<b><i></b>`.
     crossed: usize,
 }
+
+/// Elements that are remembered as open.
+const OPEN: usize = 10 * limits::HTML_DEPTH;
 
 /// Elements that browsers open again where another's end tag closed them.
 const FORMATTING: &[&str] =
@@ -80,14 +88,14 @@ impl Reader {
     /// False: a mark says that all from here on is another mail.
     fn take(&mut self, piece: &Piece) -> bool {
         match &piece.what {
-            What::Text(text) if self.within.is_none() && is_visible(text) => {
-                let own = Segment { mark: Mark::Quote, own: true, at: piece.at.clone(), shows: false };
-                self.segments.push(own);
-            }
+            What::Text(text) if !self.forward && is_visible(text) => self.text(text, piece),
             What::Open(name, attributes) => {
-                if self.within.is_none() && is_boundary(name, attributes) {
-                    self.end = Some(piece.at.start);
-                    return false;
+                if self.within.is_none() && !self.forward && is_boundary(name, attributes) {
+                    if !self.keep {
+                        self.end = Some(piece.at.start);
+                        return false;
+                    }
+                    self.forward = true;
                 }
                 if !is_void(name) {
                     self.enter(name, attributes, piece.at.start);
@@ -99,15 +107,37 @@ impl Reader {
         true
     }
 
+    fn text(&mut self, text: &str, piece: &Piece) {
+        let first = self.within.is_none() || !self.shown;
+        if first && forward::is_mark(text) {
+            self.forward = true;
+            // The element marks what is passed on, and no quote.
+            if self.within.take().is_some() {
+                self.segments.pop();
+            }
+        }
+        self.shown = true;
+        // Pieces of one text are one.
+        if self.within.is_none() && !self.segments.last().is_some_and(|last| last.own) {
+            let own = Segment { mark: Mark::Quote, own: true, at: piece.at.clone(), shows: false };
+            self.segments.push(own);
+        }
+    }
+
     fn enter(&mut self, name: &str, attributes: &str, start: usize) {
-        if let (None, Some(mark)) = (self.within, mark(name, attributes)) {
+        let may = self.within.is_none() && !self.forward;
+        if let Some(mark) = may.then(|| mark(name, attributes)).flatten() {
+            self.shown = false;
             let shows = name == "blockquote";
             self.segments.push(Segment { mark, own: false, at: start..start, shows });
             self.within = Some(self.open.len());
         }
-        self.open.push(name.to_owned());
-        *self.counts.entry(name.to_owned()).or_default() += 1;
-        self.deep |= self.open.len() > limits::HTML_DEPTH;
+        self.deep |= self.open.len() >= limits::HTML_DEPTH;
+        // Nobody nests so deep: there is nothing to find any more.
+        if self.open.len() < OPEN {
+            self.open.push(name.to_owned());
+            *self.counts.entry(name.to_owned()).or_default() += 1;
+        }
     }
 
     /// An end tag closes all that was opened within; one that nothing opened is passed over.
@@ -145,7 +175,9 @@ fn mark(name: &str, attributes: &str) -> Option<Mark> {
     let has = |wanted: &str| class.split_whitespace().any(|class| class == wanted);
     let is_cite = || attribute(attributes, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("cite"));
     if name == "blockquote"
-        && (is_cite() || has("gmail_quote") || has("protonmail_quote") || has("tutanota_quote"))
+        && (is_cite()
+            || ["gmail_quote", "protonmail_quote", "tutanota_quote", "iosymail"].into_iter().any(has)
+            || matches!(id, "isReplyContent" | "blockquote_zmail"))
     {
         return Some(Mark::Quote);
     }
@@ -159,13 +191,20 @@ fn mark(name: &str, attributes: &str) -> Option<Mark> {
     if id == "OLK_SRC_BODY_SECTION" || (name == "div" && attribute(attributes, "name") == Some("quote")) {
         return Some(Mark::Quote);
     }
-    if has("gmail_attr") || has("moz-cite-prefix") {
+    if ["gmail_attr", "moz-cite-prefix", "yahoo-quoted-begin"].into_iter().any(has) {
         return Some(Mark::Attribution);
     }
     let signed = ["gmail_signature", "moz-signature", "protonmail_signature_block"].into_iter().any(has)
+        || attribute(attributes, "data-sigid").is_some()
+        || attribute(attributes, "name") == Some("messageSignatureSection")
         || matches!(
             id,
-            "AppleMailSignature" | "ms-outlook-mobile-signature" | "Signature" | "ymail_android_signature"
+            "AppleMailSignature"
+                | "ms-outlook-mobile-signature"
+                | "Signature"
+                | "ymail_android_signature"
+                | "ymail_ios_signature"
+                | "composer_signature"
         );
     if signed {
         return Some(Mark::Signature);
@@ -183,19 +222,29 @@ fn style(attributes: &str) -> String {
 /// Outlook puts its mark above the quoted mail and not around it. So does Zimbra.
 fn is_boundary(name: &str, attributes: &str) -> bool {
     let id = attribute(attributes, "id").unwrap_or_default();
-    if matches!(id, "divRplyFwdMsg" | "appendonsend" | "mail-editor-reference-message-container" | "zwchr") {
+    if matches!(id, "divRplyFwdMsg" | "appendonsend" | "mail-editor-reference-message-container" | "zwchr")
+        || attribute(attributes, "data-marker") == Some("__DIVIDER__")
+    {
         return true;
     }
-    if name != "div" || attribute(attributes, "data-marker") == Some("__DIVIDER__") {
-        return name == "hr";
-    }
     let style = style(attributes);
-    style.contains("border:none;border-top:solid#") && style.contains("padding:3.0pt0")
+    match name {
+        "div" => style.contains("border:none;border-top:solid#") && style.contains("padding:3.0pt0"),
+        // Outlook's own and Foxmail's; a line that somebody drew has no such attributes.
+        "hr" => {
+            let has = |name: &str, value: &str| {
+                attribute(attributes, name).is_some_and(|given| given.eq_ignore_ascii_case(value))
+            };
+            (has("tabindex", "-1") && style.contains("width:98%"))
+                || (has("color", "#b5c4df") && style.contains("width:210px"))
+        }
+        _ => false,
+    }
 }
 
 /// The source without what is cut: trailing quotes with the line above each, and signatures unless nothing
 /// else was written. A quote that stays is made to show as one.
-fn assemble(html: &str, end: usize, segments: Vec<Segment>) -> (String, bool) {
+fn assemble(html: &str, end: usize, segments: Vec<Segment>, keep: bool) -> (String, bool) {
     let own = segments.iter().any(|segment| segment.own);
     let answered = segments.iter().rposition(|segment| segment.own).map_or(0, |last| last + 1);
     let (mut out, mut at, mut cut) = (String::with_capacity(end), 0, false);
@@ -206,6 +255,7 @@ fn assemble(html: &str, end: usize, segments: Vec<Segment>) -> (String, bool) {
         let goes = match segment.mark {
             Mark::Signature => own,
             Mark::Hidden => true,
+            Mark::Quote | Mark::Attribution if keep => false,
             Mark::Quote => number >= answered,
             Mark::Attribution => {
                 let next = segments[number + 1..]
@@ -216,7 +266,7 @@ fn assemble(html: &str, end: usize, segments: Vec<Segment>) -> (String, bool) {
         };
         if goes {
             cut |= segment.mark == Mark::Quote;
-        } else if segment.mark == Mark::Quote && !segment.shows {
+        } else if segment.mark == Mark::Quote && !segment.shows && !keep {
             out.extend(["<blockquote>", text, "</blockquote>"]);
         } else {
             out.push_str(text);

@@ -39,11 +39,11 @@ pub fn topic(subject: &str) -> String {
     }
 }
 
-/// Whether the subject says that the mail passes another one on.
+/// Whether the subject says that the mail passes another one on; an answer to one that did begins with `Re:`.
 #[must_use]
 pub fn is_forward(subject: &str) -> bool {
     let mut rest = subject.trim();
-    while let Some(bare) = without_prefix(rest, REPLY).or_else(|| without_tag(rest)) {
+    while let Some(bare) = without_tag(rest) {
         rest = bare.trim_start();
     }
     without_prefix(rest, FORWARD).is_some()

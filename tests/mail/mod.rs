@@ -4,6 +4,7 @@ mod names;
 mod subject;
 mod plain;
 mod html;
+mod blocks;
 mod parse;
 mod prompt;
 mod markdown;

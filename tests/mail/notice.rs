@@ -28,6 +28,8 @@ fn all() -> Vec<Notice> {
         Notice::EmptyRequest,
         Notice::TooLarge { bytes: 60 << 20 },
         Notice::Unreadable,
+        Notice::Encrypted,
+        Notice::NotTaken { names: vec!["a.png".to_owned()], more: 3 },
         Notice::Sandbox,
         Notice::LeftOut { names: vec!["a.bin".to_owned()] },
         Notice::Internal,

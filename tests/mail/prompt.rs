@@ -1,4 +1,5 @@
 use airut::base::address::Address;
+use airut::mail::parse::Mail;
 use airut::mail::prompt::{Msg, PromptInput, prompt};
 use jiff::Timestamp;
 
@@ -7,14 +8,16 @@ fn made(first: bool, messages: &[(&str, &str, &str, &[&str])], notes: &[&str]) -
     let from: Vec<Address> = messages.iter().map(|message| message.0.parse().unwrap()).collect();
     let files: Vec<Vec<String>> =
         messages.iter().map(|message| message.3.iter().map(|name| (*name).to_owned()).collect()).collect();
+    let mails: Vec<Mail> =
+        messages.iter().map(|message| Mail { subject: message.1.to_owned(), ..Mail::default() }).collect();
     let date: Timestamp = "2026-01-05T09:00:00Z".parse().unwrap();
     let messages: Vec<Msg> = (0..messages.len())
         .map(|at| Msg {
             from: &from[at],
             date,
-            subject: messages[at].1,
-            request: messages[at].2,
+            text: messages[at].2,
             attachments: &files[at],
+            mail: &mails[at],
         })
         .collect();
     let notes: Vec<String> = notes.iter().map(|note| (*note).to_owned()).collect();

@@ -28,10 +28,12 @@ fn an_answer_has_one_prefix_and_one_tag() {
 
 #[test]
 fn a_forward_is_known_by_its_prefix() {
-    for subject in ["Fwd: x", "FW: x", "WG: x", "Re: Fwd: x", "TR : x", "[ID:3fa9c1d2] Fwd: x"] {
+    for subject in ["Fwd: x", "FW: x", "WG: x", "Fwd: Re: x", "TR : x", "[ID:3fa9c1d2] Fwd: x"] {
         assert!(is_forward(subject), "{subject}");
     }
-    for subject in ["", "Re: x", "Forward: x", "x Fwd: y", "[x] Fwd: y"] {
+    for subject in
+        ["", "Re: x", "Re: Fwd: x", "Re: [ID:3fa9c1d2] Fwd: x", "Forward: x", "x Fwd: y", "[x] Fwd: y"]
+    {
         assert!(!is_forward(subject), "{subject}");
     }
 }

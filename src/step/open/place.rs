@@ -22,6 +22,7 @@ use crate::step::open::{command, quota};
 use crate::tool::source::Source;
 use anyhow::Result;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -307,19 +308,19 @@ fn write_prompt(
     let mut mails = Vec::new();
     for message in &task.messages {
         let mail = if message.key == latest.key {
-            let (subject, request) = (plan.mail.subject.clone(), plan.mail.request.clone());
-            Some(Mail { subject, request, ..Mail::default() })
+            Some(Cow::Borrowed(&plan.mail))
         } else {
             let bytes = write::read(&dir.join(&message.file), limits::MESSAGE_BYTES as u64)?;
             // One that cannot be read was told so when it came.
-            bytes.and_then(|bytes| parse::read(&bytes).ok())
+            let mail = bytes.and_then(|bytes| parse::read(&bytes).ok());
+            // Their attachments lie in the inbox already; all of them at once would fill the memory.
+            mail.map(|mail| Cow::Owned(Mail { attachments: Vec::new(), ..mail }))
         };
-        // Their attachments lie in the inbox already; all of them at once would fill the memory.
-        mails.extend(mail.map(|mail| (Mail { attachments: Vec::new(), ..mail }, message)));
+        mails.extend(mail.map(|mail| (mail, message)));
     }
     let parts: Vec<_> = mails
         .iter()
-        .map(|(mail, message)| (mail, &message.from, message.received_at, &message.attachments))
+        .map(|(mail, message)| (mail.as_ref(), &message.from, message.received_at, &message.attachments))
         .collect();
     let text = prompt_of(repo, session.claude_session.is_none(), &parts);
     write::durable(&dir.join("prompt.txt"), text.as_bytes())

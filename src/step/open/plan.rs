@@ -98,12 +98,14 @@ pub fn prompt_of(
 ) -> String {
     let messages: Vec<Msg> = messages
         .iter()
-        .map(|(mail, from, received_at, attachments)| Msg {
+        .enumerate()
+        .map(|(at, (mail, from, received_at, attachments))| Msg {
             from,
             date: *received_at,
-            subject: &mail.subject,
-            request: &mail.request,
+            // A conversation from before is known from what the mail quotes, and from nothing else.
+            text: if first && at == 0 && mail.is_reply() { &mail.full_text } else { &mail.request },
             attachments,
+            mail,
         })
         .collect();
     let address = &repo.config.mail.from.address;
@@ -126,7 +128,10 @@ pub fn plan(
     };
     let mut notes = Vec::new();
     let mut target = target(repo, key, &headers, &mail.subject, &from, mode, &mut notes)?;
-    let first_line = FirstLine::take(&mut mail.request, matches!(target, Target::Resume(_)));
+    let is_reply = matches!(target, Target::Resume(_));
+    let first_line = FirstLine::take(&mut mail.request, is_reply);
+    // It stands there too.
+    FirstLine::take(&mut mail.full_text, is_reply);
     if first_line.begins_anew && *mode == Mode::Open {
         notes.clear();
         target = Target::New(new_id(repo, key)?);
@@ -140,6 +145,10 @@ pub fn plan(
     };
     let command = first_line.command;
     let refusal = unreadable.or_else(|| refusal(&headers, &mail, is_new)).filter(|_| command.is_none());
+    if !mail.left_out.is_empty() {
+        let (names, more) = (mail.left_out.names.clone(), mail.left_out.more);
+        notes.push(Notice::NotTaken { names, more }.to_string());
+    }
     let own = repo.config.mail.from.address.untagged();
     let mut participants: BTreeSet<Address> = [from.clone()].into();
     let addressed = mail.to.iter().chain(&mail.cc).filter(|address| address.untagged() != own);
@@ -240,6 +249,7 @@ pub fn told(refusal: &(Reason, String)) -> Option<String> {
             Some(Notice::TooLarge { bytes: size.parse().unwrap_or_default() }.to_string())
         }
         (Reason::Unreadable, _) => Some(Notice::Unreadable.to_string()),
+        (Reason::Encrypted, _) => Some(Notice::Encrypted.to_string()),
         _ => None,
     }
 }
@@ -253,6 +263,9 @@ pub fn is_known(model: &Model) -> bool {
 fn refusal(header: &Headers, mail: &Mail, is_new: bool) -> Option<(Reason, String)> {
     if let Some(size) = header.first(headers::OVERSIZE) {
         return Some((Reason::TooLarge, size.to_owned()));
+    }
+    if mail.is_sealed() {
+        return Some((Reason::Encrypted, "all of the mail is encrypted".to_owned()));
     }
     // The subject of a reply asks for nothing; that of a first mail may be all there is.
     let asks = !mail.request.trim().is_empty()

@@ -114,6 +114,7 @@ impl Letter<'_> {
             Reason::EmptyRequest => Notice::EmptyRequest,
             Reason::TooLarge => Notice::TooLarge { bytes: error.parse().unwrap_or_default() },
             Reason::Unreadable => Notice::Unreadable,
+            Reason::Encrypted => Notice::Encrypted,
             Reason::Internal => Notice::Internal,
         }
     }

@@ -4,13 +4,14 @@
 mod connection;
 mod http;
 mod init;
+mod mail;
 mod rules;
 
 /// Panics where a promise is broken.
 pub type Target = fn(&[u8]);
 
 /// By name; each has a directory of the same name below `corpus/`.
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 13] = [
     ("request", rules::request),
     ("pattern", rules::pattern),
     ("allowlist", rules::allowlist),
@@ -19,6 +20,11 @@ pub const ALL: [(&str, Target); 8] = [
     ("dns", init::dns),
     ("environment", init::environment),
     ("trust", init::trust),
+    ("message", mail::message),
+    ("results", mail::results),
+    ("from", mail::from),
+    ("markup", mail::markup),
+    ("blocks", mail::blocks),
 ];
 
 /// A text made of fields that line feeds part; what is not UTF-8 is replaced.

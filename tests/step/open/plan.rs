@@ -130,6 +130,52 @@ fn a_mail_without_a_request_is_answered_and_not_run() {
 }
 
 #[test]
+fn a_sealed_mail_is_answered_and_not_run() {
+    let stand = Stand::new();
+    let body = "-----BEGIN PGP MESSAGE-----\n\nhQ==\n-----END PGP MESSAGE-----\n";
+    let sealed = stand.arrive(&stand.letter("Secret", body));
+    let task = stand.task(&sealed);
+    assert_eq!((task.state, task.failure.unwrap().reason), (State::Failed, Reason::Encrypted));
+    assert!(stand.stage(Stage::Ready).is_empty());
+    stand.reply();
+    let (answer, _) = stand.sent().remove(0);
+    assert!(answer.text().contains("send it again without encryption"), "{}", answer.text());
+    let partly = stand.arrive(&stand.letter("Partly", &format!("Rotate it.\n\n{body}")));
+    assert_eq!(stand.task(&partly).state, State::Ready);
+    assert!(stand.prompt(&partly).contains("A part of this mail is encrypted"));
+}
+
+#[test]
+fn attachments_that_are_not_taken_are_named_to_claude_and_to_the_sender() {
+    let stand = Stand::new();
+    let many = (0..130).fold(stand.letter("Scans", "Sort them."), |letter, number| {
+        letter.attach(&format!("scan-{number}.png"), b"x")
+    });
+    let task = stand.arrive(&many);
+    assert_eq!(stand.inbox(&task.session).len(), 100);
+    for said in [stand.prompt(&task), stand.task(&task).notes.join(" ")] {
+        assert!(
+            said.contains("scan-100.png") && said.contains("scan-119.png") && said.contains("10 more"),
+            "{said}"
+        );
+        assert!(!said.contains("scan-120.png"));
+    }
+}
+
+#[test]
+fn a_first_mail_that_answers_another_keeps_what_it_quotes() {
+    let stand = Stand::new();
+    let gone = "0badc0de".parse().unwrap();
+    let body = "Go on.\n\nOn Mon, Jan 5, 2026 at 9:12 AM A <a@example.com> wrote:\n> Shall I delete it?\n";
+    let first = stand.arrive(&stand.reply_to(&gone, body));
+    assert!(stand.prompt(&first).contains("> Shall I delete it?"));
+    stand.finish(&first, |_| {});
+    stand.guard(&first.session).update(|session| session.claude_session = Some("c".to_owned())).unwrap();
+    let later = stand.arrive(&stand.reply_to(&first.session, body));
+    assert!(stand.prompt(&later).contains("Go on.") && !stand.prompt(&later).contains("Shall I"));
+}
+
+#[test]
 fn the_operator_says_new_or_resume() {
     let stand = Stand::new();
     let first = stand.arrive(&stand.letter("Hello", "Please."));

@@ -1,0 +1,264 @@
+//! Walks through the parts of a message: what of it is the request, what is a file, what cannot be read. A part that
+//! cannot be read does not keep the others from being read. Decides nothing.
+
+use crate::base::limits;
+use crate::mail::calendar;
+use crate::mail::decode::{self, cut};
+use crate::mail::html;
+use crate::mail::markup;
+use crate::mail::mime::{self, Part};
+use crate::mail::names;
+use crate::mail::pgp;
+use crate::mail::pkcs7::{self, Opened};
+use crate::mail::plain::{self, Quotes};
+use crate::mail::tnef;
+use crate::mail::types;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Body {
+    forward: bool,
+    pub request: String,
+    pub full_text: String,
+    pub files: Vec<File>,
+    pub left_out: LeftOut,
+    /// Some of it was encrypted.
+    pub encrypted: bool,
+    /// The text was longer than is taken.
+    pub cut: bool,
+    /// A line for each event of a calendar.
+    pub events: Vec<String>,
+    /// Messages within signed blocks that are open.
+    opened: usize,
+    /// Calendar files, by what is in them but for white space.
+    calendars: HashSet<u64>,
+}
+
+/// A file, named as its sender named it, cleaned.
+#[derive(Debug)]
+pub struct File {
+    pub name: String,
+    pub content_type: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Files that were not taken: the names of the first, and how many more there were.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    pub names: Vec<String>,
+    pub more: usize,
+}
+
+impl LeftOut {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.more == 0
+    }
+
+    fn add(&mut self, name: String) {
+        if self.names.len() < limits::LEFT_OUT_NAMES {
+            self.names.push(name);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// Signed blocks within signed blocks.
+const OPENED: usize = 4;
+/// Calendar entries that are told; the files hold the rest.
+const EVENTS: usize = 10;
+
+impl Body {
+    /// With `forward` the mail passes another one on: then its quotes are its content.
+    #[must_use]
+    pub fn new(forward: bool) -> Self {
+        Self { forward, ..Self::default() }
+    }
+
+    /// Takes a part and all within it.
+    pub fn take(&mut self, part: &Part) {
+        self.left_out.more += part.left_out;
+        match part.kind.value.as_str() {
+            "multipart/alternative" => self.alternative(part),
+            "multipart/encrypted" | "application/pgp-encrypted" => self.encrypted = true,
+            kind if kind.starts_with("multipart/") => part.parts.iter().for_each(|part| self.take(part)),
+            "text/plain" | "text/html" | "text/enriched" | "text/markdown" | "text" if is_inline(part) => {
+                self.text(&part.text(), &part.kind)
+            }
+            "text/calendar" | "application/ics" => self.calendar(part),
+            "application/pgp-signature" | "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
+            }
+            "application/pkcs7-mime" | "application/x-pkcs7-mime" => self.smime(part),
+            "application/ms-tnef" | "application/vnd.ms-tnef" => self.tnef(part),
+            "application/octet-stream" => match part.name().unwrap_or_default().to_ascii_lowercase().as_str()
+            {
+                "smime.p7m" => self.smime(part),
+                "winmail.dat" | "win.dat" => self.tnef(part),
+                "encrypted.asc" => self.encrypted = true,
+                _ => self.attach(part),
+            },
+            _ => self.attach(part),
+        }
+    }
+
+    /// One form of the text, plain where there is one; everything that is no text is attached.
+    fn alternative(&mut self, whole: &Part) {
+        let is = |part: &&Part, kind: &str| part.kind.value == kind && is_inline(part);
+        let plain = whole.parts.iter().find(|part| is(part, "text/plain") && !part.text().trim().is_empty());
+        let html = whole.parts.iter().rfind(|part| is(part, "text/html"));
+        let chosen = plain.or(html).map(std::ptr::from_ref);
+        for part in &whole.parts {
+            let is_chosen = chosen == Some(std::ptr::from_ref(part));
+            let is_text = ["text/plain", "text/html", "text/enriched", "text/x-amp-html", "text/watch-html"]
+                .iter()
+                .any(|kind| is(&part, kind));
+            if is_chosen || !is_text {
+                self.rest(part, plain.is_some());
+            }
+        }
+    }
+
+    /// A branch beside the plain text may hold the HTML again, with its images.
+    fn rest(&mut self, part: &Part, has_plain: bool) {
+        let before = (self.request.len(), self.full_text.len());
+        self.take(part);
+        if has_plain && part.kind.value.starts_with("multipart/") {
+            self.request.truncate(before.0);
+            self.full_text.truncate(before.1);
+        }
+    }
+
+    fn text(&mut self, text: &str, kind: &decode::Parameters) {
+        if self.full_text.len() >= limits::REQUEST_BYTES {
+            self.cut |= !text.trim().is_empty();
+            return;
+        }
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let (request, full) =
+            if kind.value == "text/html" { self.html(&text) } else { self.plain(&text, kind) };
+        append(&mut self.request, &request);
+        append(&mut self.full_text, &full);
+    }
+
+    fn html(&mut self, text: &str) -> (String, String) {
+        let read = html::read(text, self.forward);
+        let (request, encrypted) = pgp::unframed(&read.request);
+        self.cut |= read.cut;
+        self.encrypted |= encrypted;
+        (request, read.full_text)
+    }
+
+    fn plain(&mut self, text: &str, kind: &decode::Parameters) -> (String, String) {
+        self.cut |= text.len() > limits::REQUEST_BYTES;
+        let (text, encrypted) = pgp::unframed(cut(text, limits::REQUEST_BYTES));
+        self.encrypted |= encrypted;
+        let text = match kind.value.as_str() {
+            "text/enriched" => markup::enriched(&text),
+            _ if kind.flowed => plain::unflow(&text, kind.delsp),
+            _ => text,
+        };
+        let how = if self.forward { Quotes::Keep } else { Quotes::Lines };
+        (plain::strip(&text, how), text.trim().to_owned())
+    }
+
+    /// The same invitation often comes twice, to be seen and to be saved.
+    fn calendar(&mut self, part: &Part) {
+        let bytes = part.bytes();
+        for event in
+            calendar::summaries(&decode::text(&bytes, part.kind.charset.as_deref().or(Some("utf-8"))))
+        {
+            if self.events.len() < EVENTS && !self.events.contains(&event) {
+                self.events.push(event);
+            }
+        }
+        let mut hasher = DefaultHasher::new();
+        bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).for_each(|&byte| hasher.write_u8(byte));
+        if self.calendars.insert(hasher.finish()) {
+            let name = part.name().and_then(names::clean).unwrap_or_else(|| "invite.ics".to_owned());
+            self.file(name, "text/calendar", bytes);
+        }
+    }
+
+    fn smime(&mut self, part: &Part) {
+        match pkcs7::open(&part.bytes()) {
+            Opened::Signed(content) if self.opened < OPENED => {
+                self.opened += 1;
+                self.take(&mime::message(&content));
+                self.opened -= 1;
+            }
+            Opened::Encrypted => self.encrypted = true,
+            Opened::Signed(_) | Opened::Other => self.attach(part),
+        }
+    }
+
+    /// Its text counts only where the mail has no other.
+    fn tnef(&mut self, part: &Part) {
+        let bytes = part.bytes();
+        if !tnef::is_tnef(&bytes) {
+            return self.attach(part);
+        }
+        let read = tnef::read(&bytes);
+        if self.full_text.trim().is_empty() {
+            let kind = |value: &str| decode::Parameters { value: value.to_owned(), ..Default::default() };
+            match (read.text, read.html, read.rich) {
+                (Some(text), _, _) | (None, None, Some(text)) => self.text(&text, &kind("text/plain")),
+                (None, Some(html), _) => self.text(&html, &kind("text/html")),
+                (None, None, None) => {}
+            }
+        }
+        for file in read.files {
+            let name =
+                file.name.as_deref().and_then(names::clean).unwrap_or_else(|| "attachment.bin".to_owned());
+            let kind = types::of_name(&name);
+            self.file(name, kind, file.bytes);
+        }
+        self.left_out.more += read.more;
+    }
+
+    fn attach(&mut self, part: &Part) {
+        let name = part.name().and_then(names::clean).unwrap_or_else(|| unnamed(part));
+        if self.files.len() < limits::ATTACHMENT_COUNT {
+            self.file(name, &part.kind.value, part.bytes());
+        } else {
+            self.left_out.add(name);
+        }
+    }
+
+    fn file(&mut self, name: String, content_type: &str, bytes: Vec<u8>) {
+        if self.files.len() < limits::ATTACHMENT_COUNT {
+            self.files.push(File { name, content_type: content_type.to_owned(), bytes });
+        } else {
+            self.left_out.add(name);
+        }
+    }
+}
+
+fn append(text: &mut String, more: &str) {
+    if !more.is_empty() {
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        text.push_str(more);
+    }
+}
+
+/// A text part that was not sent as a file.
+fn is_inline(part: &Part) -> bool {
+    part.disposition.value != "attachment" && part.name().is_none()
+}
+
+/// A name for a file that came without one.
+fn unnamed(part: &Part) -> String {
+    let kind = part.kind.value.as_str();
+    if kind == "message/rfc822" {
+        let inner = mime::message(part.body);
+        let subject = decode::words(inner.headers.first("Subject").unwrap_or_default());
+        let name = names::clean(&subject.replace(['/', '\\'], " ")).unwrap_or_else(|| "message".to_owned());
+        return names::clean(&format!("{}.eml", cut(&name, limits::FILE_NAME_BYTES / 2))).unwrap_or(name);
+    }
+    let stem = kind.split('/').next().filter(|stem| matches!(*stem, "image" | "audio" | "video" | "text"));
+    format!("{}.{}", stem.unwrap_or("attachment"), types::extension(kind))
+}
