@@ -128,6 +128,12 @@ pub const GIT_STALL_SECONDS: u64 = 60;
 pub const PODMAN_TIMEOUT: Duration = Duration::from_secs(120);
 /// A command that prints a secret.
 pub const SECRET_TIMEOUT: Duration = Duration::from_secs(30);
+/// One request to a token service, from its name to its last byte.
+pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a token service answers; tokens of several KB are in use.
+pub const TOKEN_ANSWER_BYTES: u64 = 256 << 10;
+/// A token counts as expired so long before it is: clocks differ, and signing in takes time.
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 /// The proxy has to be ready by then, or nothing starts.
 pub const PROXY_READY: Duration = Duration::from_secs(10);
 /// One `.airut` file.

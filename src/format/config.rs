@@ -12,12 +12,14 @@ use std::path::PathBuf;
 mod check;
 mod limits;
 mod network;
+mod oauth2;
 mod paths;
 mod place;
 
 pub use check::check;
 pub use limits::{Beyond, Limits};
 pub use network::{EgressProxy, Network, Pinned};
+pub use oauth2::{OAuth2, TokenUrl};
 pub use paths::{literal_secret, resolve};
 pub use place::{Placed, Problem, place, read};
 
@@ -142,7 +144,9 @@ pub struct Imap {
     /// PEM file of further certificate authorities, for a server with a private one.
     pub ca_file: Option<PathBuf>,
     pub username: String,
-    pub password: Secret,
+    /// One of `password` and `oauth2`.
+    pub password: Option<Secret>,
+    pub oauth2: Option<OAuth2>,
     #[serde(default = "inbox")]
     pub folder: String,
     /// Where mail goes once it is stored; absent: it is deleted.
@@ -158,8 +162,10 @@ pub struct Smtp {
     #[serde(default = "implicit")]
     pub tls: Tls,
     pub ca_file: Option<PathBuf>,
+    /// With one of `password` and `oauth2`; without, mail is handed over without signing in.
     pub username: Option<String>,
     pub password: Option<Secret>,
+    pub oauth2: Option<OAuth2>,
 }
 
 impl Imap {

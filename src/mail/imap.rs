@@ -6,6 +6,7 @@ use crate::base::fault::Fault;
 use crate::base::limits;
 use crate::format::config::Imap;
 use crate::mail::folder;
+use crate::mail::login::Login;
 use crate::mail::net::{Control, Net};
 use anyhow::{Context, Result, anyhow};
 use imap::types::Fetch;
@@ -17,6 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 mod greet;
+mod sign_in;
 
 /// A mailbox, signed in to. After an error it is best made anew.
 #[derive(Debug)]
@@ -62,12 +64,12 @@ impl Mailbox {
     ///
     /// # Errors
     /// A server that is away is to be tried later; a refused login or certificate has to be mended.
-    pub fn connect(config: &Imap, password: &str) -> Result<Self> {
+    pub fn connect(config: &Imap, login: &Login) -> Result<Self> {
         let control = Arc::new(Control::default());
         control.budget.store(limits::IMAP_ANSWER_BYTES, Ordering::Relaxed);
         let client = Client::new(greet::greet(config, Arc::clone(&control))?);
         let host = config.host.clone();
-        let mut session = catch(|| sign_in(client, config, password))??;
+        let mut session = catch(|| sign_in::sign_in(client, config, login))??;
         let can = catch(|| session.capabilities())?.map_err(|error| fault(&host, error))?;
         let can = Abilities {
             r#move: can.has_str("MOVE"),
@@ -251,45 +253,6 @@ fn pause(max: Duration, stop: &dyn Fn() -> bool) -> IdleEnd {
 fn catch<T>(call: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(call))
         .map_err(|_| anyhow!("the IMAP library gave up on an answer of the server"))
-}
-
-struct Plain<'a> {
-    username: &'a str,
-    password: &'a str,
-}
-
-impl imap::Authenticator for Plain<'_> {
-    type Response = Vec<u8>;
-    fn process(&self, _: &[u8]) -> Vec<u8> {
-        format!("\0{}\0{}", self.username, self.password).into_bytes()
-    }
-}
-
-fn sign_in(client: Client<Net>, config: &Imap, password: &str) -> Result<Session<Net>> {
-    let quotable = |text: &str| text.bytes().all(|b| (b' '..=b'~').contains(&b));
-    let signed_in = if quotable(&config.username) && quotable(password) {
-        client.login(&config.username, password)
-    } else {
-        client.authenticate("PLAIN", &Plain { username: &config.username, password })
-    };
-    signed_in.map_err(|(error, _)| match error {
-        // RFC 5530: these are the server's own troubles.
-        Error::No(no) if ["[UNAVAILABLE]", "[INUSE]", "[LIMIT]"].iter().any(|code| said(&no).contains(code)) => {
-            Fault::try_later(format!("{} cannot sign us in now: {no}", config.host)).into()
-        }
-        Error::No(no) => Fault::failed(format!("{} refuses the login of {}: {no}", config.host, config.username))
-            .hint("look at mail.imap.username and password in the configuration; some providers want a password of its own for programs")
-            .into(),
-        Error::Bad(bad) => Fault::failed(format!("{} does not take a password: {bad}", config.host))
-            .hint("it may want TLS, or another way to sign in")
-            .into(),
-        error => fault(&config.host, error).into(),
-    })
-}
-
-/// The answer's text with its code, in upper case.
-fn said(no: &imap::error::No) -> String {
-    format!("[{:?}] [{}]", no.code, no.information).to_uppercase()
 }
 
 /// A refusal is to be looked at; everything else is a connection that is gone.

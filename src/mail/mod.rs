@@ -20,6 +20,7 @@ pub mod notice;
 pub mod note;
 pub mod tls;
 pub mod net;
+pub mod login;
 pub mod folder;
 pub mod imap;
 pub mod maildir;

@@ -13,3 +13,4 @@ mod folder;
 mod imap;
 mod maildir;
 mod smtp;
+mod sign_in;
