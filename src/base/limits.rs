@@ -1,5 +1,6 @@
 //! Every limit, with its unit and its reason. Nothing in airut grows without one.
 
+use jiff::SignedDuration;
 use std::time::Duration;
 
 // Mail in.
@@ -18,6 +19,11 @@ pub const RECIPIENT_COUNT: usize = 1_000;
 pub const ROUTE_COUNT: usize = 50;
 /// Characters of a header that a verdict shows.
 pub const SAW_CHARS: usize = 300;
+/// The most that `max_mail_age_days` may be. With `MAIL_AHEAD` it stays below `REJECTED_AGE`: a mail that is sent again
+/// is either still remembered or too old. Held by a test.
+pub const MAIL_AGE_DAYS_MAX: u32 = 28;
+/// How far a mail's date may lie in the future: zones get lost, clocks go wrong by hours.
+pub const MAIL_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 /// Nested multiparts; deeper is an attack on the parser.
 pub const MIME_DEPTH: usize = 30;
 /// Parts of one message.

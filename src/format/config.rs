@@ -7,6 +7,7 @@ use crate::base::remote::Remote;
 use crate::format::secret::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 mod check;
@@ -45,7 +46,13 @@ pub struct Repo {
     pub git_url: Remote,
     pub authorized_senders: Vec<SenderPattern>,
     /// The authserv-id (RFC 8601 section 2.5) that the own mail server writes; results of any other are a claim.
-    pub trusted_authserv_id: HostName,
+    /// Exactly one of this and `provider`.
+    pub trusted_authserv_id: Option<HostName>,
+    /// Who runs the mailbox, where that one writes its results in a way of its own (`rule/stamp.rs`).
+    pub provider: Option<Provider>,
+    /// An older mail is refused, by the date that the mail server stamped on it.
+    #[serde(default = "seven")]
+    pub max_mail_age_days: u32,
     /// Default: `{state_dir}/NAME`.
     pub storage_dir: Option<PathBuf>,
     #[serde(default = "seven")]
@@ -83,6 +90,25 @@ pub enum SessionAccess {
     Participants,
     /// Every authorized sender.
     Authorized,
+}
+
+/// A provider of mailboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    Fastmail,
+    Google,
+    Microsoft365,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fastmail => "fastmail",
+            Self::Google => "google",
+            Self::Microsoft365 => "microsoft365",
+        })
+    }
 }
 
 /// `[repos.NAME.mail]`: one way in (or only `fetch --stdin`), one way out.

@@ -566,3 +566,37 @@ fn the_network_says_what_is_open_and_which_way_leads_out() {
         assert!(!told.contains("hunter2"), "{told}");
     }
 }
+
+#[test]
+fn the_results_of_the_mail_server_are_known_by_its_id_or_its_provider() {
+    let id = "trusted_authserv_id = \"mail.example.com\"";
+    for provider in ["google", "microsoft365", "fastmail"] {
+        assert_eq!(problems(&with(id, &format!("provider = \"{provider}\""))), "");
+    }
+    let both = problems(&with(id, &format!("{id}\nprovider = \"google\"")));
+    let wanted =
+        "7:1: key repos.my-project.provider: stands beside trusted_authserv_id; allowed: one of the two";
+    assert_eq!(both, wanted);
+    let neither = problems(&with(id, ""));
+    let wanted = "3:8: key repos.my-project: trusted_authserv_id is missing, so that nobody could be told apart; \
+                  allowed: it, or provider";
+    assert_eq!(neither, wanted);
+    let empty = problems(&with(id, "trusted_authserv_id = \"\""));
+    assert!(
+        empty.starts_with("6:23: key repos.my-project.trusted_authserv_id: \"\" is not a host name"),
+        "{empty}"
+    );
+    let unknown = problems(&with(id, "provider = \"hotmail\""));
+    assert!(unknown.contains("is not known; allowed: fastmail, google, microsoft365"), "{unknown}");
+}
+
+#[test]
+fn mail_may_not_be_older_than_what_is_remembered() {
+    let id = "trusted_authserv_id = \"mail.example.com\"\n";
+    for (days, sound) in [(0, false), (1, true), (28, true), (29, false)] {
+        let found = problems(&with(id, &format!("{id}max_mail_age_days = {days}\n")));
+        let wanted = "7:1: key repos.my-project.max_mail_age_days: ";
+        assert!(if sound { found.is_empty() } else { found.starts_with(wanted) }, "{days}: {found}");
+    }
+    assert_eq!(resolved(EXAMPLE).repos[&name("my-project")].max_mail_age_days, 7);
+}

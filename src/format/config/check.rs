@@ -3,7 +3,7 @@
 
 use crate::base::host::HostName;
 use crate::base::id::VarName;
-use crate::base::limits::RUNS_MAX;
+use crate::base::limits::{MAIL_AGE_DAYS_MAX, RUNS_MAX};
 use crate::format::config::paths::{below, secrets, words};
 use crate::format::config::{
     Config, Container, Imap, Limits, Mail, MaskedSecret, OAuth2, Problem, Repo, Smtp, Tls,
@@ -48,6 +48,21 @@ impl Problems {
 fn one(repo: &Repo, found: &mut Problems) {
     if repo.session_max_age_days == 0 {
         found.say(words(&["session_max_age_days"]), "sessions would end at once; allowed: 1 or more");
+    }
+    match (&repo.trusted_authserv_id, repo.provider) {
+        (None, None) => found.say(
+            Vec::new(),
+            "trusted_authserv_id is missing, so that nobody could be told apart; allowed: it, or provider",
+        ),
+        (Some(_), Some(_)) => {
+            found.say(words(&["provider"]), "stands beside trusted_authserv_id; allowed: one of the two");
+        }
+        _ => {}
+    }
+    if !(1..=MAIL_AGE_DAYS_MAX).contains(&repo.max_mail_age_days) {
+        let allowed = format!("allowed: 1 to {}", MAIL_AGE_DAYS_MAX);
+        let why = format!("{} is not: older mails are not remembered; {allowed}", repo.max_mail_age_days);
+        found.say(words(&["max_mail_age_days"]), why);
     }
     if repo.max_sessions == 0 {
         found.say(words(&["max_sessions"]), "there could be no session; allowed: 1 or more");
