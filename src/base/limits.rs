@@ -50,6 +50,8 @@ pub const IDLE_START: Duration = Duration::from_secs(5);
 pub const MAILBOX_POLL: Duration = Duration::from_secs(30);
 /// What one IMAP command may be answered with besides one whole message: lists of a large mailbox.
 pub const IMAP_ANSWER_BYTES: u64 = 32 << 20;
+/// Folders that are named when the configured one is not there.
+pub const FOLDERS_TOLD: usize = 30;
 /// UIDs named in one IMAP command; servers cut lines at 8 KB.
 pub const IMAP_SET: usize = 400;
 /// IDLE is renewed before this (RFC 2177 names 29 minutes as the server's right to hang up).

@@ -2,9 +2,10 @@
 //! user of `imap`, whose panics become errors here. UIDs only; reading never marks a mail as seen; nothing is
 //! expunged that somebody else marked.
 
-use crate::base::fault::Fault;
+use crate::base::fault::{Fault, Kind};
 use crate::base::limits;
 use crate::format::config::Imap;
+use crate::format::verdict::shown;
 use crate::mail::folder;
 use crate::mail::login::Login;
 use crate::mail::net::{Control, Net};
@@ -87,9 +88,10 @@ impl Mailbox {
     /// Where there is no such folder.
     pub fn select(&mut self) -> Result<u32> {
         let folder = self.folder.clone();
-        let mailbox = self
-            .run(|session| session.select(&folder))
-            .with_context(|| format!("cannot open the folder {folder}"))?;
+        let mailbox = match self.run(|session| session.select(&folder)) {
+            Ok(mailbox) => mailbox,
+            Err(error) => return Err(self.no_folder("open", &folder, &error)),
+        };
         mailbox
             .uid_validity
             .with_context(|| format!("{} gives the folder {folder} no UIDVALIDITY", self.host))
@@ -174,8 +176,28 @@ impl Mailbox {
         let Err(refused) = self.run(&mut put) else {
             return Ok(());
         };
-        self.run(|session| session.create(target)).map_err(|_| refused)?;
-        self.run(&mut put).with_context(|| format!("cannot move mail into the folder {target}"))
+        if self.run(|session| session.create(target)).is_err() {
+            return Err(self.no_folder("move mail into", target, &refused));
+        }
+        self.run(&mut put).map_err(|error| self.no_folder("move mail into", target, &error))
+    }
+
+    /// A folder that cannot be used, and those that are there.
+    fn no_folder(&mut self, what: &str, folder: &str, error: &anyhow::Error) -> anyhow::Error {
+        let message = format!("cannot {what} the folder {}: {error:#}", folder::decode(folder));
+        if !error.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == Kind::Failed) {
+            return Fault::try_later(message).into();
+        }
+        let Ok(names) = self.run(|session| session.list(Some(""), Some("*"))) else {
+            return Fault::failed(message).into();
+        };
+        let parted = names.iter().find_map(|name| name.delimiter()).unwrap_or("/");
+        let mut there: Vec<String> = names.iter().map(|name| folder::decode(name.name())).collect();
+        there.sort();
+        there.truncate(limits::FOLDERS_TOLD);
+        let there = shown(&there.join(", "));
+        let hint = format!("it has the folders {there}; {parted:?} parts the levels of a name");
+        Fault::failed(message).hint(hint).into()
     }
 
     /// A plain EXPUNGE takes all that is marked: only where that is nothing but ours.

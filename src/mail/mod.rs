@@ -18,6 +18,7 @@ pub mod compose;
 pub mod commanded;
 pub mod notice;
 pub mod note;
+pub mod trust;
 pub mod tls;
 pub mod net;
 pub mod login;

@@ -4,6 +4,7 @@
 use crate::base::fault::Fault;
 use crate::base::limits;
 use crate::format::config::Tls;
+use crate::mail::trust;
 use anyhow::{Context, Result};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -133,17 +134,8 @@ impl Net {
 }
 
 fn handshake_fault(host: &str, error: &io::Error) -> Fault {
-    let unverified = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)));
-    if unverified {
-        return Fault::failed(format!("the certificate of {host} cannot be verified: {error}"))
-            .hint("for a server with an authority of its own, set ca_file to its certificate");
-    }
-    if matches!(error.kind(), ErrorKind::InvalidData) {
-        return Fault::failed(format!("{host} does not speak TLS as it should: {error}"))
-            .hint("implicit TLS and STARTTLS have different ports; see tls and port");
+    if let Some(refused) = trust::tls_error(error).and_then(|error| trust::refusal(host, error)) {
+        return refused;
     }
     Fault::try_later(format!("the connection to {host} failed: {error}"))
 }

@@ -7,7 +7,7 @@ use crate::format::config::{Smtp, Tls};
 use crate::mail::login::Login;
 use crate::mail::net;
 use crate::mail::smtp::sign_in::Account;
-use crate::mail::tls;
+use crate::mail::{tls, trust};
 use anyhow::Result;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::{Certificate, SmtpConnection, TlsParameters};
@@ -168,14 +168,10 @@ impl Connection {
 
     /// A certificate that cannot be verified has to be mended; all else may pass.
     fn unconnected(&self, error: &Error) -> SendError {
-        let why = said(error);
-        if why.contains("certificate") || why.contains("Certificate") {
-            let hint = "for a server with an authority of its own, set ca_file";
-            return SendError::Login(format!(
-                "the certificate of {} cannot be verified: {why}; {hint}",
-                self.host
-            ));
+        if let Some(refused) = trust::tls_error(error).and_then(|error| trust::refusal(&self.host, error)) {
+            return SendError::Login(format!("{refused}; {}", refused.hint.as_deref().unwrap_or_default()));
         }
+        let why = said(error);
         SendError::Temporary(format!("cannot reach the mail server {}: {why}", self.host))
     }
 }

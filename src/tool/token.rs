@@ -6,7 +6,7 @@ use crate::base::fault::Fault;
 use crate::base::limits;
 use crate::format::config::{OAuth2, TokenUrl};
 use crate::mail::login::one_line;
-use crate::mail::tls;
+use crate::mail::{tls, trust};
 use crate::tool::secret;
 use anyhow::{Context, Result};
 use rustls::crypto::ring;
@@ -111,12 +111,15 @@ struct Refused {
 impl Service<'_> {
     fn unreachable(&self, error: &ureq::Error) -> Fault {
         let why = one_line(&error.to_string());
+        let tls_error = match error {
+            ureq::Error::Rustls(error) => Some(error),
+            ureq::Error::Io(error) => trust::tls_error(error),
+            _ => None,
+        };
         let why = format!("cannot ask the token service {}: {why}", self.url.host());
-        let unverified = matches!(error, ureq::Error::Rustls(rustls::Error::InvalidCertificate(_)))
-            || why.contains("invalid peer certificate");
-        if unverified {
-            let hint = format!("for a service with an authority of its own, set {}.ca_file", self.key);
-            return Fault::failed(why).hint(hint);
+        if let Some(refused) = tls_error.and_then(|error| trust::refusal(self.url.host(), error)) {
+            let hint = refused.hint.unwrap_or_default().replace("ca_file", &format!("{}.ca_file", self.key));
+            return Fault::failed(format!("{why}: {}", refused.message)).hint(hint);
         }
         Fault::try_later(why)
             .hint(format!("look at {}.token_url, and whether this machine reaches it", self.key))

@@ -14,3 +14,4 @@ mod imap;
 mod maildir;
 mod smtp;
 mod sign_in;
+mod certificates;

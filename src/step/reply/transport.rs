@@ -34,7 +34,7 @@ impl fmt::Display for Unsent {
 impl Unsent {
     pub fn fault(&self, then: &str) -> Fault {
         match self {
-            Self::Login(why) => Fault::failed(format!("the mail server refuses the login: {why}; {then}"))
+            Self::Login(why) => Fault::failed(format!("{why}; {then}"))
                 .hint("look at mail.smtp in the configuration; airut check tries it"),
             _ => Fault::try_later(format!("{self}; {then}")),
         }
