@@ -17,8 +17,11 @@ pub fn decode(name: &str) -> String {
             out.push('&');
         } else {
             let Ok(bytes) = engine.decode(shifted) else { return name.to_owned() };
-            let unit = |pair: &[u8]| u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or_default()]);
-            let units: Vec<u16> = bytes.chunks(2).map(unit).collect();
+            let (pairs, rest) = bytes.as_chunks::<2>();
+            if !rest.is_empty() {
+                return name.to_owned();
+            }
+            let units: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
             let Ok(text) = String::from_utf16(&units) else { return name.to_owned() };
             out.push_str(&text);
         }

@@ -138,7 +138,10 @@ impl Mailbox {
         query: &str,
         part: fn(&Fetch<'_>) -> Option<Vec<u8>>,
     ) -> Result<Vec<u8>> {
-        let fetches = self.run(|session| session.uid_fetch(uid.to_string(), query))?;
+        self.control.is_mail.store(true, Ordering::Relaxed);
+        let fetches = self.run(|session| session.uid_fetch(uid.to_string(), query));
+        self.control.is_mail.store(false, Ordering::Relaxed);
+        let fetches = fetches?;
         let found = fetches.iter().filter(|fetch| fetch.uid == Some(uid)).find_map(part);
         found.with_context(|| format!("the mail with UID {uid} is not in the mailbox any more"))
     }

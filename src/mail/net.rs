@@ -64,6 +64,9 @@ pub struct Control {
     pub stop: AtomicBool,
     /// Bytes that may still be read; reading on is an error.
     pub budget: AtomicU64,
+    /// A mail's own bytes come. What a server says otherwise is ASCII, or should be: some repeat a folder's name or speak
+    /// the user's language, and the IMAP library takes that for the end of the connection.
+    pub is_mail: AtomicBool,
     /// How long one read may wait, in milliseconds; 0: `limits::MAIL_TIMEOUT`.
     pub patience: AtomicU64,
 }
@@ -159,6 +162,12 @@ impl Read for Net {
                 Ok(count) => {
                     let left = self.control.budget.load(Ordering::Relaxed).saturating_sub(count as u64);
                     self.control.budget.store(left, Ordering::Relaxed);
+                    if !self.control.is_mail.load(Ordering::Relaxed) {
+                        buffer[..count]
+                            .iter_mut()
+                            .filter(|byte| !byte.is_ascii())
+                            .for_each(|byte| *byte = b'?');
+                    }
                     return Ok(count);
                 }
                 Err(error) if is_pause(&error) => {

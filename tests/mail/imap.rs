@@ -313,6 +313,15 @@ fn a_server_that_misbehaves_gives_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn a_refusal_in_the_users_own_language_is_a_refusal() {
+    let lines: &'static [(&str, &str)] = &[CAPABLE, ("LOGIN", "TAG NO Ungültiges Paßwort\r\n")];
+    let refused = misbehaving(lines, "* OK\r\n", Tls::None).unwrap_err();
+    let fault = refused.downcast_ref::<Fault>().unwrap();
+    assert_eq!(fault.kind, Kind::Failed, "{fault:?}");
+    assert!(fault.message.contains("Ung??ltiges Pa??wort"), "{fault:?}");
+}
+
+#[test]
 fn a_word_slipped_in_before_tls_is_not_heard() {
     // The forged answer stands right behind STARTTLS's OK; it must not be taken for one that came in TLS.
     let slipped: &'static [(&str, &str)] =

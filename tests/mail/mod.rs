@@ -15,3 +15,4 @@ mod maildir;
 mod smtp;
 mod sign_in;
 mod certificates;
+mod mailbox;
