@@ -1,5 +1,6 @@
 //! Mail addresses, and the patterns of who may write.
 
+use crate::base::host::same_domain;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -129,8 +130,8 @@ impl SenderPattern {
     #[must_use]
     pub fn matches(&self, address: &Address) -> bool {
         match self {
-            Self::One(one) => one == address,
-            Self::Domain(domain) => domain == address.domain(),
+            Self::One(one) => one.local == address.local && same_domain(&one.domain, &address.domain),
+            Self::Domain(domain) => same_domain(domain, &address.domain),
         }
     }
 }

@@ -34,6 +34,27 @@ impl HostName {
     }
 }
 
+/// Whether two names of one domain, in Unicode or as `xn--…` (RFC 5890), are the same.
+#[must_use]
+pub fn same_domain(one: &str, other: &str) -> bool {
+    let is_plain = |name: &str| name.is_ascii() && !name.to_ascii_lowercase().contains("xn--");
+    if one.eq_ignore_ascii_case(other) {
+        return true;
+    }
+    if is_plain(one) && is_plain(other) {
+        return false;
+    }
+    canonical(one).is_some_and(|one| canonical(other) == Some(one))
+}
+
+/// With `xn--`. A name that would first be mapped to another, like one in full-width letters, has no such form.
+fn canonical(name: &str) -> Option<String> {
+    let name = name.to_lowercase();
+    let ascii = idna::domain_to_ascii(&name).ok()?;
+    let is_itself = name.is_ascii() || idna::domain_to_unicode(&ascii).0 == name;
+    is_itself.then_some(ascii)
+}
+
 fn label(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && !text.starts_with('-')

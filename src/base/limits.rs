@@ -1,5 +1,6 @@
 //! Every limit, with its unit and its reason. Nothing in airut grows without one.
 
+use jiff::SignedDuration;
 use std::time::Duration;
 
 // Mail in.
@@ -18,6 +19,11 @@ pub const RECIPIENT_COUNT: usize = 1_000;
 pub const ROUTE_COUNT: usize = 50;
 /// Characters of a header that a verdict shows.
 pub const SAW_CHARS: usize = 300;
+/// The most that `max_mail_age_days` may be. With `MAIL_AHEAD` it stays below `REJECTED_AGE`: a mail that is sent again
+/// is either still remembered or too old. Held by a test.
+pub const MAIL_AGE_DAYS_MAX: u32 = 28;
+/// How far a mail's date may lie in the future: zones get lost, clocks go wrong by hours.
+pub const MAIL_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 /// Nested multiparts; deeper is an attack on the parser.
 pub const MIME_DEPTH: usize = 30;
 /// Parts of one message.
@@ -46,6 +52,8 @@ pub const IDLE_START: Duration = Duration::from_secs(5);
 pub const MAILBOX_POLL: Duration = Duration::from_secs(30);
 /// What one IMAP command may be answered with besides one whole message: lists of a large mailbox.
 pub const IMAP_ANSWER_BYTES: u64 = 32 << 20;
+/// Folders that are named when the configured one is not there.
+pub const FOLDERS_TOLD: usize = 30;
 /// UIDs named in one IMAP command; servers cut lines at 8 KB.
 pub const IMAP_SET: usize = 400;
 /// IDLE is renewed before this (RFC 2177 names 29 minutes as the server's right to hang up).
@@ -130,6 +138,12 @@ pub const GIT_STALL_SECONDS: u64 = 60;
 pub const PODMAN_TIMEOUT: Duration = Duration::from_secs(120);
 /// A command that prints a secret.
 pub const SECRET_TIMEOUT: Duration = Duration::from_secs(30);
+/// One request to a token service, from its name to its last byte.
+pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a token service answers; tokens of several KB are in use.
+pub const TOKEN_ANSWER_BYTES: u64 = 256 << 10;
+/// A token counts as expired so long before it is: clocks differ, and signing in takes time.
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 /// The proxy has to be ready by then, or nothing starts.
 pub const PROXY_READY: Duration = Duration::from_secs(10);
 /// One `.airut` file.

@@ -7,17 +7,20 @@ use crate::base::remote::Remote;
 use crate::format::secret::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 mod check;
 mod limits;
 mod network;
+mod oauth2;
 mod paths;
 mod place;
 
 pub use check::check;
 pub use limits::{Beyond, Limits};
 pub use network::{EgressProxy, Network, Pinned};
+pub use oauth2::{OAuth2, TokenUrl};
 pub use paths::{literal_secret, resolve};
 pub use place::{Placed, Problem, place, read};
 
@@ -43,7 +46,13 @@ pub struct Repo {
     pub git_url: Remote,
     pub authorized_senders: Vec<SenderPattern>,
     /// The authserv-id (RFC 8601 section 2.5) that the own mail server writes; results of any other are a claim.
-    pub trusted_authserv_id: HostName,
+    /// Exactly one of this and `provider`.
+    pub trusted_authserv_id: Option<HostName>,
+    /// Who runs the mailbox, where that one writes its results in a way of its own (`rule/stamp.rs`).
+    pub provider: Option<Provider>,
+    /// An older mail is refused, by the date that the mail server stamped on it.
+    #[serde(default = "seven")]
+    pub max_mail_age_days: u32,
     /// Default: `{state_dir}/NAME`.
     pub storage_dir: Option<PathBuf>,
     #[serde(default = "seven")]
@@ -81,6 +90,25 @@ pub enum SessionAccess {
     Participants,
     /// Every authorized sender.
     Authorized,
+}
+
+/// A provider of mailboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    Fastmail,
+    Google,
+    Microsoft365,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fastmail => "fastmail",
+            Self::Google => "google",
+            Self::Microsoft365 => "microsoft365",
+        })
+    }
 }
 
 /// `[repos.NAME.mail]`: one way in (or only `fetch --stdin`), one way out.
@@ -142,7 +170,9 @@ pub struct Imap {
     /// PEM file of further certificate authorities, for a server with a private one.
     pub ca_file: Option<PathBuf>,
     pub username: String,
-    pub password: Secret,
+    /// One of `password` and `oauth2`.
+    pub password: Option<Secret>,
+    pub oauth2: Option<OAuth2>,
     #[serde(default = "inbox")]
     pub folder: String,
     /// Where mail goes once it is stored; absent: it is deleted.
@@ -158,8 +188,10 @@ pub struct Smtp {
     #[serde(default = "implicit")]
     pub tls: Tls,
     pub ca_file: Option<PathBuf>,
+    /// With one of `password` and `oauth2`; without, mail is handed over without signing in.
     pub username: Option<String>,
     pub password: Option<Secret>,
+    pub oauth2: Option<OAuth2>,
 }
 
 impl Imap {

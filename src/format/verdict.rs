@@ -48,6 +48,8 @@ pub enum Reason {
     /// Taken before.
     Duplicate,
     TooLarge,
+    /// By its server's stamp, or by its own signed date.
+    TooOld,
     /// The server's check ended in a passing error.
     Unsettled,
     /// Beyond a limit of the configuration.
@@ -127,6 +129,7 @@ impl fmt::Display for Reason {
             Self::Automatic => "automatic",
             Self::Duplicate => "duplicate",
             Self::TooLarge => "too large",
+            Self::TooOld => "too old",
             Self::Unsettled => "unsettled",
             Self::Limit => "beyond a limit",
         })

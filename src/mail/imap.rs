@@ -2,10 +2,12 @@
 //! user of `imap`, whose panics become errors here. UIDs only; reading never marks a mail as seen; nothing is
 //! expunged that somebody else marked.
 
-use crate::base::fault::Fault;
+use crate::base::fault::{Fault, Kind};
 use crate::base::limits;
 use crate::format::config::Imap;
+use crate::format::verdict::shown;
 use crate::mail::folder;
+use crate::mail::login::Login;
 use crate::mail::net::{Control, Net};
 use anyhow::{Context, Result, anyhow};
 use imap::types::Fetch;
@@ -17,6 +19,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 mod greet;
+mod sign_in;
 
 /// A mailbox, signed in to. After an error it is best made anew.
 #[derive(Debug)]
@@ -62,12 +65,12 @@ impl Mailbox {
     ///
     /// # Errors
     /// A server that is away is to be tried later; a refused login or certificate has to be mended.
-    pub fn connect(config: &Imap, password: &str) -> Result<Self> {
+    pub fn connect(config: &Imap, login: &Login) -> Result<Self> {
         let control = Arc::new(Control::default());
         control.budget.store(limits::IMAP_ANSWER_BYTES, Ordering::Relaxed);
         let client = Client::new(greet::greet(config, Arc::clone(&control))?);
         let host = config.host.clone();
-        let mut session = catch(|| sign_in(client, config, password))??;
+        let mut session = catch(|| sign_in::sign_in(client, config, login))??;
         let can = catch(|| session.capabilities())?.map_err(|error| fault(&host, error))?;
         let can = Abilities {
             r#move: can.has_str("MOVE"),
@@ -85,9 +88,10 @@ impl Mailbox {
     /// Where there is no such folder.
     pub fn select(&mut self) -> Result<u32> {
         let folder = self.folder.clone();
-        let mailbox = self
-            .run(|session| session.select(&folder))
-            .with_context(|| format!("cannot open the folder {folder}"))?;
+        let mailbox = match self.run(|session| session.select(&folder)) {
+            Ok(mailbox) => mailbox,
+            Err(error) => return Err(self.no_folder("open", &folder, &error)),
+        };
         mailbox
             .uid_validity
             .with_context(|| format!("{} gives the folder {folder} no UIDVALIDITY", self.host))
@@ -134,7 +138,10 @@ impl Mailbox {
         query: &str,
         part: fn(&Fetch<'_>) -> Option<Vec<u8>>,
     ) -> Result<Vec<u8>> {
-        let fetches = self.run(|session| session.uid_fetch(uid.to_string(), query))?;
+        self.control.is_mail.store(true, Ordering::Relaxed);
+        let fetches = self.run(|session| session.uid_fetch(uid.to_string(), query));
+        self.control.is_mail.store(false, Ordering::Relaxed);
+        let fetches = fetches?;
         let found = fetches.iter().filter(|fetch| fetch.uid == Some(uid)).find_map(part);
         found.with_context(|| format!("the mail with UID {uid} is not in the mailbox any more"))
     }
@@ -172,8 +179,28 @@ impl Mailbox {
         let Err(refused) = self.run(&mut put) else {
             return Ok(());
         };
-        self.run(|session| session.create(target)).map_err(|_| refused)?;
-        self.run(&mut put).with_context(|| format!("cannot move mail into the folder {target}"))
+        if self.run(|session| session.create(target)).is_err() {
+            return Err(self.no_folder("move mail into", target, &refused));
+        }
+        self.run(&mut put).map_err(|error| self.no_folder("move mail into", target, &error))
+    }
+
+    /// A folder that cannot be used, and those that are there.
+    fn no_folder(&mut self, what: &str, folder: &str, error: &anyhow::Error) -> anyhow::Error {
+        let message = format!("cannot {what} the folder {}: {error:#}", folder::decode(folder));
+        if !error.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == Kind::Failed) {
+            return Fault::try_later(message).into();
+        }
+        let Ok(names) = self.run(|session| session.list(Some(""), Some("*"))) else {
+            return Fault::failed(message).into();
+        };
+        let parted = names.iter().find_map(|name| name.delimiter()).unwrap_or("/");
+        let mut there: Vec<String> = names.iter().map(|name| folder::decode(name.name())).collect();
+        there.sort();
+        there.truncate(limits::FOLDERS_TOLD);
+        let there = shown(&there.join(", "));
+        let hint = format!("it has the folders {there}; {parted:?} parts the levels of a name");
+        Fault::failed(message).hint(hint).into()
     }
 
     /// A plain EXPUNGE takes all that is marked: only where that is nothing but ours.
@@ -251,45 +278,6 @@ fn pause(max: Duration, stop: &dyn Fn() -> bool) -> IdleEnd {
 fn catch<T>(call: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(call))
         .map_err(|_| anyhow!("the IMAP library gave up on an answer of the server"))
-}
-
-struct Plain<'a> {
-    username: &'a str,
-    password: &'a str,
-}
-
-impl imap::Authenticator for Plain<'_> {
-    type Response = Vec<u8>;
-    fn process(&self, _: &[u8]) -> Vec<u8> {
-        format!("\0{}\0{}", self.username, self.password).into_bytes()
-    }
-}
-
-fn sign_in(client: Client<Net>, config: &Imap, password: &str) -> Result<Session<Net>> {
-    let quotable = |text: &str| text.bytes().all(|b| (b' '..=b'~').contains(&b));
-    let signed_in = if quotable(&config.username) && quotable(password) {
-        client.login(&config.username, password)
-    } else {
-        client.authenticate("PLAIN", &Plain { username: &config.username, password })
-    };
-    signed_in.map_err(|(error, _)| match error {
-        // RFC 5530: these are the server's own troubles.
-        Error::No(no) if ["[UNAVAILABLE]", "[INUSE]", "[LIMIT]"].iter().any(|code| said(&no).contains(code)) => {
-            Fault::try_later(format!("{} cannot sign us in now: {no}", config.host)).into()
-        }
-        Error::No(no) => Fault::failed(format!("{} refuses the login of {}: {no}", config.host, config.username))
-            .hint("look at mail.imap.username and password in the configuration; some providers want a password of its own for programs")
-            .into(),
-        Error::Bad(bad) => Fault::failed(format!("{} does not take a password: {bad}", config.host))
-            .hint("it may want TLS, or another way to sign in")
-            .into(),
-        error => fault(&config.host, error).into(),
-    })
-}
-
-/// The answer's text with its code, in upper case.
-fn said(no: &imap::error::No) -> String {
-    format!("[{:?}] [{}]", no.code, no.information).to_uppercase()
 }
 
 /// A refusal is to be looked at; everything else is a connection that is gone.

@@ -4,6 +4,7 @@
 use crate::base::fault::Fault;
 use crate::base::limits;
 use crate::format::config::Tls;
+use crate::mail::trust;
 use anyhow::{Context, Result};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -63,6 +64,9 @@ pub struct Control {
     pub stop: AtomicBool,
     /// Bytes that may still be read; reading on is an error.
     pub budget: AtomicU64,
+    /// A mail's own bytes come. What a server says otherwise is ASCII, or should be: some repeat a folder's name or speak
+    /// the user's language, and the IMAP library takes that for the end of the connection.
+    pub is_mail: AtomicBool,
     /// How long one read may wait, in milliseconds; 0: `limits::MAIL_TIMEOUT`.
     pub patience: AtomicU64,
 }
@@ -133,17 +137,8 @@ impl Net {
 }
 
 fn handshake_fault(host: &str, error: &io::Error) -> Fault {
-    let unverified = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)));
-    if unverified {
-        return Fault::failed(format!("the certificate of {host} cannot be verified: {error}"))
-            .hint("for a server with an authority of its own, set ca_file to its certificate");
-    }
-    if matches!(error.kind(), ErrorKind::InvalidData) {
-        return Fault::failed(format!("{host} does not speak TLS as it should: {error}"))
-            .hint("implicit TLS and STARTTLS have different ports; see tls and port");
+    if let Some(refused) = trust::tls_error(error).and_then(|error| trust::refusal(host, error)) {
+        return refused;
     }
     Fault::try_later(format!("the connection to {host} failed: {error}"))
 }
@@ -167,6 +162,12 @@ impl Read for Net {
                 Ok(count) => {
                     let left = self.control.budget.load(Ordering::Relaxed).saturating_sub(count as u64);
                     self.control.budget.store(left, Ordering::Relaxed);
+                    if !self.control.is_mail.load(Ordering::Relaxed) {
+                        buffer[..count]
+                            .iter_mut()
+                            .filter(|byte| !byte.is_ascii())
+                            .for_each(|byte| *byte = b'?');
+                    }
                     return Ok(count);
                 }
                 Err(error) if is_pause(&error) => {

@@ -4,16 +4,19 @@ use crate::base::address::Address;
 use crate::base::fault::Fault;
 use crate::base::limits;
 use crate::format::config::{Smtp, Tls};
+use crate::mail::login::Login;
 use crate::mail::net;
-use crate::mail::tls;
+use crate::mail::smtp::sign_in::Account;
+use crate::mail::{tls, trust};
 use anyhow::Result;
 use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{Certificate, SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use std::fmt;
 use std::time::{Duration, Instant};
+
+mod sign_in;
 
 /// Why a mail was not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +45,7 @@ pub struct Connection {
     port: u16,
     tls: Tls,
     trust: Option<TlsParameters>,
-    credentials: Option<Credentials>,
+    account: Option<Account>,
     open: Option<SmtpConnection>,
     /// The server was away a moment ago; asking again for each mail would cost its time for each.
     away: Option<(Instant, String)>,
@@ -62,15 +65,14 @@ impl Connection {
     ///
     /// # Errors
     /// Where the configuration cannot be used.
-    pub fn new(config: &Smtp, password: Option<&str>) -> Result<Self> {
-        let credentials = match (&config.username, password) {
-            (Some(username), Some(password)) => Some(Credentials::new(username.clone(), password.to_owned())),
+    pub fn new(config: &Smtp, login: Option<Login>) -> Result<Self> {
+        let (host, port) = (config.host.clone(), config.port());
+        let account = match (config.username.clone(), login) {
+            (Some(username), Some(login)) => Some(Account { host, port, username, login }),
             (None, None) => None,
             _ => {
-                return Err(Fault::config(
-                    "mail.smtp has one of username and password; it takes both or none",
-                )
-                .into());
+                let why = "mail.smtp has a username or a way to sign in; it takes both or neither";
+                return Err(Fault::config(why).into());
             }
         };
         let trust = if config.tls == Tls::None { None } else { Some(trust(config)?) };
@@ -79,10 +81,18 @@ impl Connection {
             port: config.port(),
             tls: config.tls,
             trust,
-            credentials,
+            account,
             open: None,
             away: None,
         })
+    }
+
+    /// Signs in with this from now on: what was used before is no more valid.
+    pub fn renew(&mut self, login: Login) {
+        if let Some(account) = &mut self.account {
+            account.login = login;
+        }
+        self.open = None;
     }
 
     /// Connects and signs in, as the first mail would.
@@ -150,26 +160,18 @@ impl Connection {
         if self.tls != Tls::None && !connection.is_encrypted() {
             return Err(SendError::Login(format!("the connection to {} is not protected", self.host)));
         }
-        if let Some(credentials) = &self.credentials {
-            connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).map_err(|error| {
-                let why = format!("{} refuses the login: {}", self.host, said(&error));
-                let ours = error.is_permanent() || error.is_client();
-                if ours { SendError::Login(why) } else { SendError::Temporary(why) }
-            })?;
+        if let Some(account) = &self.account {
+            sign_in::sign_in(&mut connection, account)?;
         }
         Ok(connection)
     }
 
     /// A certificate that cannot be verified has to be mended; all else may pass.
     fn unconnected(&self, error: &Error) -> SendError {
-        let why = said(error);
-        if why.contains("certificate") || why.contains("Certificate") {
-            let hint = "for a server with an authority of its own, set ca_file";
-            return SendError::Login(format!(
-                "the certificate of {} cannot be verified: {why}; {hint}",
-                self.host
-            ));
+        if let Some(refused) = trust::tls_error(error).and_then(|error| trust::refusal(&self.host, error)) {
+            return SendError::Login(format!("{refused}; {}", refused.hint.as_deref().unwrap_or_default()));
         }
+        let why = said(error);
         SendError::Temporary(format!("cannot reach the mail server {}: {why}", self.host))
     }
 }

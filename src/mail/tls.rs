@@ -13,30 +13,40 @@ use std::sync::Arc;
 /// # Errors
 /// Where `ca_file` cannot be read or holds no certificate, and where there are no roots at all.
 pub fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots(ca_file)?);
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .context("cannot set up TLS")?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// The system's certificate authorities, and those of `ca_file`.
+///
+/// # Errors
+/// As `client`.
+pub fn roots(ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>> {
+    let mut roots = rustls_native_certs::load_native_certs().certs;
     if let Some(path) = ca_file {
-        let certificates = CertificateDer::pem_slice_iter(&authorities(path)?)
+        let own = CertificateDer::pem_slice_iter(&authorities(path)?)
             .collect::<Result<Vec<_>, _>>()
             .with_context(|| format!("{} is no PEM file", path.display()))?;
-        for certificate in certificates {
+        for certificate in &own {
             let unfit = || format!("a certificate in {} cannot be used", path.display());
-            roots.add(certificate).with_context(unfit)?;
+            RootCertStore::empty().add(certificate.clone()).with_context(unfit)?;
         }
+        roots.extend(own);
     }
     if roots.is_empty() {
         return Err(Fault::config(
-            "this system has no certificate authorities, so that no mail server can be verified",
+            "this system has no certificate authorities, so that no server can be verified",
         )
         .hint("install ca-certificates, or set ca_file")
         .into());
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .context("cannot set up TLS")?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(roots)
 }
 
 /// The text of a `ca_file`, known to hold a certificate.

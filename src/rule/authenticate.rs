@@ -2,11 +2,12 @@
 //! Only headers are looked at; whatever is doubtful is a no.
 
 use crate::base::address::Address;
-use crate::base::host::HostName;
+use crate::base::host::same_domain;
 use crate::format::headers::Headers;
 use crate::format::verdict::{Check, Passed, Reason};
-use crate::rule::authres::{self, AuthRes, Outcome};
+use crate::rule::authres::{AuthRes, Outcome};
 use crate::rule::sender::{Sender, sender};
+use crate::rule::stamp::{self, Id, Stamp};
 
 /// A check, and the reason it gives where it did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +23,10 @@ pub struct Authentication {
     pub findings: Vec<Finding>,
 }
 
-/// Exactly one `From` with exactly one mailbox; the topmost `Authentication-Results` is of
-/// `trusted_authserv_id`, has one `dmarc` result, that is `pass`, for the domain of `From`.
+/// Exactly one `From` with exactly one mailbox; the topmost `Authentication-Results` is a genuine `stamp` of the own
+/// server, has one `dmarc` result, that is `pass`, for the domain of `From`.
 #[must_use]
-pub fn authenticate(headers: &Headers, trusted_authserv_id: &HostName) -> Authentication {
+pub fn authenticate(headers: &Headers, stamp: &Stamp) -> Authentication {
     let mut checks = Checks { findings: Vec::new() };
     checks.make("headers", Reason::Malformed, "only header fields above the first empty line", || {
         Some(whole(headers))
@@ -33,8 +34,8 @@ pub fn authenticate(headers: &Headers, trusted_authserv_id: &HostName) -> Authen
     let sender =
         checks.make("from", Reason::Malformed, "one From header with one address", || Some(from(headers)));
     // Shown even where From is broken, so that the operator sees what his server writes.
-    let result = results(&mut checks, headers, trusted_authserv_id);
-    domain(&mut checks, sender.as_ref(), result.as_ref());
+    let result = results(&mut checks, headers, stamp);
+    domain(&mut checks, sender.as_ref(), result.as_ref(), stamp);
     Authentication { from: sender.map(|sender| sender.address), findings: checks.findings }
 }
 
@@ -89,30 +90,51 @@ fn from(headers: &Headers) -> Found<Sender> {
 }
 
 /// The one DMARC result of the own server.
-fn results(checks: &mut Checks, headers: &Headers, trusted: &HostName) -> Option<Outcome> {
-    let wanted = "a topmost Authentication-Results header by the grammar of RFC 8601";
-    let results: Option<AuthRes> =
-        checks.make("authentication-results", Reason::Unauthenticated, wanted, || {
-            Some(match headers.first("Authentication-Results") {
-                None => Found::Fail("no Authentication-Results header".to_owned()),
-                Some(value) => match authres::parse(value) {
-                    Ok(results) => Found::Pass(results, value.to_owned()),
-                    Err(why) => Found::Fail(format!("{why}; in: {value}")),
-                },
-            })
-        });
-    let wanted = format!("{trusted} (trusted_authserv_id)");
-    let results = checks.make("authserv-id", Reason::Unauthenticated, &wanted, || {
-        let results = results?;
-        let id = results.authserv_id.clone();
-        Some(if id.eq_ignore_ascii_case(trusted.as_str()) {
-            Found::Pass(results, id)
-        } else {
-            Found::Fail(id)
+fn results(checks: &mut Checks, headers: &Headers, stamp: &Stamp) -> Option<Outcome> {
+    let wanted = match stamp.id {
+        Id::Absent => {
+            "a topmost Authentication-Results header without an authserv-id, as this provider writes it"
+        }
+        _ => "a topmost Authentication-Results header by the grammar of RFC 8601",
+    };
+    let all = stamp.find(headers);
+    let results = checks.make("authentication-results", Reason::Unauthenticated, wanted, || {
+        Some(match stamp.parse(&all) {
+            _ if all.is_empty() => Found::Fail("no Authentication-Results header".to_owned()),
+            Ok(results) => Found::Pass(results, all.join(" | ")),
+            Err(why) => Found::Fail(format!("{why}; in: {}", all.join(" | "))),
         })
     });
+    let results = checks.make("authserv-id", Reason::Unauthenticated, &stamp.wanted_id(), || {
+        let results: Vec<AuthRes> = results?;
+        let ids = |results: &[AuthRes]| {
+            let mut ids: Vec<&str> = results.iter().map(|result| result.authserv_id.as_str()).collect();
+            ids.dedup();
+            ids.join(", ")
+        };
+        let first = results.first()?.authserv_id.clone();
+        let is_genuine = stamp.is_by(&first)
+            && results.iter().all(|result| result.authserv_id.eq_ignore_ascii_case(&first));
+        let saw = if first.is_empty() { "none".to_owned() } else { ids(&results) };
+        Some(if is_genuine { Found::Pass(results, saw) } else { Found::Fail(saw) })
+    });
+    let results = match stamp.edge {
+        None => results,
+        Some(edge) => {
+            let wanted = format!("the header above the first Received by a host below {edge}");
+            checks.make("edge", Reason::Unauthenticated, &wanted, || {
+                let results = results?;
+                Some(match stamp::above_edge(headers, edge) {
+                    Ok(saw) => Found::Pass(results, saw),
+                    Err(saw) => Found::Fail(saw),
+                })
+            })
+        }
+    };
     let wanted = "exactly one dmarc result, and it is pass";
-    checks.make("dmarc", Reason::Unauthenticated, wanted, || Some(dmarc(results?.results)))
+    checks.make("dmarc", Reason::Unauthenticated, wanted, || {
+        Some(dmarc(results?.into_iter().flat_map(|result| result.results).collect()))
+    })
 }
 
 fn dmarc(results: Vec<Outcome>) -> Found<Outcome> {
@@ -127,7 +149,7 @@ fn dmarc(results: Vec<Outcome>) -> Found<Outcome> {
 }
 
 /// `header.from` of the DMARC result, where it is given, is what `From` shows.
-fn domain(checks: &mut Checks, sender: Option<&Sender>, result: Option<&Outcome>) {
+fn domain(checks: &mut Checks, sender: Option<&Sender>, result: Option<&Outcome>, stamp: &Stamp) {
     let wanted = sender.map_or("the domain of From".to_owned(), |sender| sender.address.domain().to_owned());
     checks.make("header.from", Reason::Unauthenticated, &wanted, || {
         let given: Vec<&str> = result?.all("header.from").collect();
@@ -135,6 +157,9 @@ fn domain(checks: &mut Checks, sender: Option<&Sender>, result: Option<&Outcome>
         Some(match given.as_slice() {
             [] if sender.needs_domain => {
                 Found::Fail("not given, and the display name holds an address".to_owned())
+            }
+            [] if stamp.names_domain => {
+                Found::Fail("not given, and this provider always gives it".to_owned())
             }
             [] => Found::Pass((), "not given".to_owned()),
             [one] if vouches(one, &sender.address) => Found::Pass((), (*one).to_owned()),
@@ -146,5 +171,7 @@ fn domain(checks: &mut Checks, sender: Option<&Sender>, result: Option<&Outcome>
 
 /// Some servers give the whole address.
 fn vouches(given: &str, from: &Address) -> bool {
-    given.to_lowercase() == from.domain() || given.parse().is_ok_and(|given: Address| given == *from)
+    let is_from =
+        |given: Address| given.local() == from.local() && same_domain(given.domain(), from.domain());
+    same_domain(given, from.domain()) || given.parse().is_ok_and(is_from)
 }

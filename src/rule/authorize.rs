@@ -1,12 +1,13 @@
-//! The verdict on a message: authentication, then the allowlist, then loop protection. All are always made;
+//! The verdict on a message: authentication, then its age, then the allowlist, then loop protection. All are always made;
 //! no setting turns one off.
 
 use crate::base::address::{Address, SenderPattern};
-use crate::base::host::HostName;
 use crate::format::headers::Headers;
 use crate::format::verdict::{Check, Decision, FORMAT, Passed, Reason, Verdict};
+use crate::rule::age::age;
 use crate::rule::authenticate::{Finding, authenticate};
 use crate::rule::automatic::{automatic, is_unattended};
+use crate::rule::stamp::Stamp;
 use jiff::Timestamp;
 
 /// The check that the sender is on the list.
@@ -15,7 +16,9 @@ const AUTHORIZED: &str = "authorized";
 /// What the operator's configuration says about who may write.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy<'a> {
-    pub trusted_authserv_id: &'a HostName,
+    /// What the own mail server writes.
+    pub stamp: Stamp<'a>,
+    pub max_mail_age_days: u32,
     pub authorized_senders: &'a [SenderPattern],
     /// The repository's own address.
     pub own_address: &'a Address,
@@ -24,9 +27,10 @@ pub struct Policy<'a> {
 /// Judges a message by its headers.
 #[must_use]
 pub fn judge(headers: &Headers, policy: &Policy, now: Timestamp) -> Verdict {
-    let authentication = authenticate(headers, policy.trusted_authserv_id);
+    let authentication = authenticate(headers, &policy.stamp);
     let from = authentication.from;
     let mut findings = authentication.findings;
+    findings.push(age(headers, policy.max_mail_age_days, now));
     findings.push(allowlist(from.as_ref(), policy.authorized_senders));
     findings.extend(automatic(headers, from.as_ref(), policy.own_address));
     let (decision, reason) = decide(&findings);

@@ -41,26 +41,19 @@ pub fn parse(value: &str) -> Result<AuthRes, String> {
         scan.version()?;
         scan.blank()?;
     }
-    let mut results = Vec::new();
-    let mut none = false;
-    while !scan.done() {
-        scan.expect(';')?;
-        scan.blank()?;
-        // Several servers end the list with a semicolon.
-        if scan.done() && (none || !results.is_empty()) {
-            break;
-        }
-        match scan.outcome()? {
-            Some(_) if none => return Err("results beside \"none\"".to_owned()),
-            Some(outcome) => results.push(outcome),
-            None if results.is_empty() && !none => none = true,
-            None => return Err("\"none\" beside results".to_owned()),
-        }
-    }
-    if results.is_empty() && !none {
-        return Err("no results and no \"none\"".to_owned());
-    }
+    let results = scan.results(false)?;
     Ok(AuthRes { authserv_id, results })
+}
+
+/// The same, of a server that writes no authserv-id: the results begin at once.
+///
+/// # Errors
+/// As `parse`.
+pub fn parse_bare(value: &str) -> Result<AuthRes, String> {
+    let mut scan = Scan { text: value, at: 0 };
+    scan.blank()?;
+    let results = scan.results(true)?;
+    Ok(AuthRes { authserv_id: String::new(), results })
 }
 
 struct Scan<'a> {
@@ -171,6 +164,33 @@ impl Scan<'_> {
             }
         }
         Err("a quotation does not end".to_owned())
+    }
+
+    /// All to the end; the first stands bare or, as all others, behind a semicolon.
+    fn results(&mut self, bare: bool) -> Result<Vec<Outcome>, String> {
+        let mut results = Vec::new();
+        let mut none = false;
+        let mut first = bare;
+        while !self.done() {
+            if !std::mem::take(&mut first) {
+                self.expect(';')?;
+                self.blank()?;
+                // Several servers end the list with a semicolon.
+                if self.done() && (none || !results.is_empty()) {
+                    break;
+                }
+            }
+            match self.outcome()? {
+                Some(_) if none => return Err("results beside \"none\"".to_owned()),
+                Some(outcome) => results.push(outcome),
+                None if results.is_empty() && !none => none = true,
+                None => return Err("\"none\" beside results".to_owned()),
+            }
+        }
+        if results.is_empty() && !none {
+            return Err("no results and no \"none\"".to_owned());
+        }
+        Ok(results)
     }
 
     /// `method=result` with its properties, or `None` for `none`.

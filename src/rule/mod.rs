@@ -2,7 +2,9 @@
 
 pub mod sender;
 pub mod authres;
+pub mod stamp;
 pub mod authenticate;
+pub mod age;
 pub mod automatic;
 pub mod authorize;
 pub mod request;

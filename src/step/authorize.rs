@@ -15,6 +15,7 @@ use crate::mail::headers;
 use crate::mail::note;
 use crate::mail::notice::Notice;
 use crate::rule::authorize::{Policy, may_be_told};
+use crate::rule::stamp::Stamp;
 use crate::step::report::Report;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -46,7 +47,9 @@ pub fn authorize(repo: &Repo, only: Option<&[MessageKey]>, talk: &dyn Talk) -> R
 #[must_use]
 pub fn explain(repo: &Repo, bytes: &[u8], now: Timestamp) -> Verdict {
     let policy = Policy {
-        trusted_authserv_id: &repo.config.trusted_authserv_id,
+        // A configuration that has neither is refused when it is loaded; an empty name is nobody's.
+        stamp: Stamp::of(&repo.config).unwrap_or(Stamp::named("")),
+        max_mail_age_days: repo.config.max_mail_age_days,
         authorized_senders: &repo.config.authorized_senders,
         own_address: &repo.config.mail.from.address,
     };

@@ -1,5 +1,6 @@
 //! `check`: tries everything a run needs, for real and without changing anything, and says how to mend what fails.
 
+use crate::base::fault::Fault;
 use crate::base::id::SessionId;
 use crate::base::limits;
 use crate::disk::layout::{runtime_base, runtime_dir};
@@ -7,14 +8,14 @@ use crate::disk::lock::Lock;
 use crate::disk::repo::Repo;
 use crate::disk::write;
 use crate::format::allowlist;
-use crate::mail::imap::Mailbox;
+use crate::mail::headers;
 use crate::mail::maildir::Maildir;
-use crate::mail::{headers, smtp};
 use crate::proxy::cgroup;
 use crate::proxy::process;
 use crate::proxy::variables::variables;
+use crate::tool::podman;
+use crate::tool::sign_in::{self, Outgoing};
 use crate::tool::source::Source;
-use crate::tool::{podman, secret};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ pub struct Finding {
     /// What was seen; for a failure, the error.
     pub saw: String,
     /// What to do about a failure.
-    pub mend: &'static str,
+    pub mend: String,
 }
 
 struct Findings {
@@ -38,6 +39,9 @@ struct Findings {
 
 impl Findings {
     fn attempt(&mut self, what: &'static str, mend: &'static str, result: Result<String>) {
+        // What failed often knows best what to do about it.
+        let own = |error: &anyhow::Error| error.downcast_ref::<Fault>().and_then(|fault| fault.hint.clone());
+        let mend = result.as_ref().err().and_then(own).unwrap_or_else(|| mend.to_owned());
         let (ok, saw) = match result {
             Ok(saw) => (true, saw),
             Err(error) => (false, format!("{error:#}")),
@@ -112,8 +116,9 @@ pub fn repo(repo: &Repo) -> Vec<Finding> {
     let mut findings = Findings { about: repo.name.to_string(), list: Vec::new() };
     let mend = "make room, or choose another storage_dir on a local file system";
     findings.attempt("storage", mend, storage(repo));
-    let mend = "look at host, port, tls, ca_file, username and password below mail; a mailbox has to be airut's alone";
+    let mend = "look at host, port, tls, ca_file, username and password or oauth2 below mail.imap; a mailbox has to be airut's alone";
     findings.attempt("mail in", mend, mail_in(repo));
+    let mend = "look at host, port, tls, ca_file, username and password or oauth2 below mail.smtp";
     findings.attempt("mail out", mend, mail_out(repo));
     let mend =
         "git itself has to be able to fetch git_url without asking: a credential helper, a key, a token";
@@ -157,8 +162,7 @@ fn free_bytes(path: &Path) -> Result<u64> {
 fn mail_in(repo: &Repo) -> Result<String> {
     let mail = &repo.config.mail;
     if let Some(imap) = &mail.imap {
-        let password = secret::resolve(&imap.password, &format!("repos.{}.mail.imap.password", repo.name))?;
-        let mut mailbox = Mailbox::connect(imap, &password)?;
+        let mut mailbox = sign_in::mailbox(imap, &format!("repos.{}.mail.imap", repo.name))?;
         mailbox.select()?;
         let listed = mailbox.list()?;
         let mut foreign = 0;
@@ -190,11 +194,8 @@ fn is_ours(repo: &Repo, header: &[u8]) -> bool {
 fn mail_out(repo: &Repo) -> Result<String> {
     let mail = &repo.config.mail;
     if let Some(config) = &mail.smtp {
-        let key = format!("repos.{}.mail.smtp.password", repo.name);
-        let password =
-            config.password.as_ref().map(|password| secret::resolve(password, &key)).transpose()?;
-        let mut connection = smtp::Connection::new(config, password.as_deref())?;
-        connection.sign_in().map_err(|error| anyhow::anyhow!("{error}"))?;
+        let mut outgoing = Outgoing::new(config, format!("repos.{}.mail.smtp", repo.name))?;
+        outgoing.sign_in().map_err(|error| anyhow::anyhow!("{error}"))?;
         return Ok(format!("SMTP at {}", config.host));
     }
     if let Some(program) = &mail.sendmail {

@@ -17,7 +17,7 @@ use crate::mail::headers::OVERSIZE;
 use crate::mail::imap::{IdleEnd, Mailbox};
 use crate::mail::maildir::Maildir;
 use crate::step::report::Report;
-use crate::tool::secret;
+use crate::tool::sign_in;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -131,8 +131,7 @@ fn lock(repo: &Repo) -> Result<Lock> {
 }
 
 fn connect(repo: &Repo, imap: &Imap) -> Result<Mailbox> {
-    let password = secret::resolve(&imap.password, &format!("repos.{}.mail.imap.password", repo.name))?;
-    Mailbox::connect(imap, &password)
+    sign_in::mailbox(imap, &format!("repos.{}.mail.imap", repo.name))
 }
 
 fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Report> {

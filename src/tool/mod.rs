@@ -6,3 +6,5 @@ pub mod git;
 pub mod source;
 pub mod claude;
 pub mod secret;
+pub mod token;
+pub mod sign_in;

@@ -323,12 +323,127 @@ fn mail_goes_in_the_clear_to_loopback_only() {
 }
 
 #[test]
-fn smtp_has_both_user_and_password_or_neither() {
+fn a_server_is_signed_in_to_by_one_way_or_smtp_not_at_all() {
     let rest = ", username = \"airut\", password = { env = \"EMAIL_PASSWORD\" } }\n\n";
     assert_eq!(problems(&with(rest, " }\n\n")), "");
-    for half in [", username = \"airut\" }\n\n", ", password = \"x\" }\n\n"] {
-        assert!(problems(&with(rest, half)).contains("key repos.my-project.mail.smtp: has one of"), "{half}");
+    let token = "oauth2 = { command = [\"token\"] }";
+    assert_eq!(problems(&with(rest, &format!(", username = \"airut\", {token} }}\n\n"))), "");
+    for wrong in [
+        ", username = \"airut\" }\n\n".to_owned(),
+        ", password = { env = \"X\" } }\n\n".to_owned(),
+        format!(", {token} }}\n\n"),
+        format!(", username = \"airut\", password = {{ env = \"X\" }}, {token} }}\n\n"),
+    ] {
+        let error = problems(&with(rest, &wrong));
+        assert!(error.starts_with("11:1: key repos.my-project.mail.smtp: has "), "{wrong}{error}");
     }
+    let imap = "username = \"airut\", password = { env = \"EMAIL_PASSWORD\" } }\nsmtp";
+    assert_eq!(problems(&with(imap, &format!("username = \"airut\", {token} }}\nsmtp"))), "");
+    for wrong in [
+        "username = \"airut\" }\nsmtp".to_owned(),
+        format!("username = \"airut\", password = {{ env = \"X\" }}, {token} }}\nsmtp"),
+    ] {
+        assert_eq!(
+            problems(&with(imap, &wrong)),
+            "10:1: key repos.my-project.mail.imap: has to sign in by exactly one way; allowed: password or oauth2"
+        );
+    }
+}
+
+/// The example with `oauth2` in place of the mailbox's password.
+fn with_oauth2(keys: &str) -> String {
+    let imap = "password = { env = \"EMAIL_PASSWORD\" } }\nsmtp";
+    with(imap, &format!("oauth2 = {{ {keys} }} }}\nsmtp"))
+}
+
+#[test]
+fn a_token_comes_by_one_of_three_ways() {
+    let url = "token_url = \"https://login.example.com/token\", client_id = \"id\"";
+    for keys in [
+        "command = [\"oauth-token\", \"airut\"]".to_owned(),
+        format!("{url}, client_secret = {{ env = \"S\" }}, scope = \"https://mail.example.com/.default\""),
+        format!(
+            "{url}, client_secret = {{ file = \"~/secret\" }}, refresh_token = {{ credential = \"token\" }}"
+        ),
+        format!("{url}, refresh_token = {{ command = [\"pass\", \"token\"] }}, ca_file = \"~/ca.pem\""),
+    ] {
+        assert_eq!(problems(&with_oauth2(&keys)), "", "{keys}");
+    }
+    let keys = format!("{url}, client_secret = {{ file = \"~/secret\" }}, ca_file = \"~/ca.pem\"");
+    let config = resolved(&with_oauth2(&keys));
+    let oauth2 = config.repos[&name("my-project")].mail.imap.as_ref().unwrap().oauth2.clone().unwrap();
+    assert!(oauth2.client_secret == Some(Secret::File("/home/a/secret".into())));
+    assert_eq!(oauth2.ca_file.as_deref(), Some(Path::new("/home/a/ca.pem")));
+}
+
+#[test]
+fn ways_to_a_token_that_do_not_fit_together_are_refused_with_line_and_key() {
+    let url = "token_url = \"https://login.example.com/token\"";
+    for (keys, key, why) in [
+        ("", "", "token_url is missing; allowed: command alone; or "),
+        (url, "", "client_id is missing; "),
+        (&format!("{url}, client_id = \"id\""), "", "client_secret or refresh_token is missing; "),
+        ("client_id = \"id\", client_secret = { env = \"S\" }", "", "token_url is missing; "),
+        (&format!("{url}, command = [\"x\"]"), ".token_url", "stands beside command; "),
+        ("command = [\"x\"], scope = \"mail\"", ".scope", "stands beside command; "),
+        ("command = []", ".command", "the command is empty; "),
+        ("command = [\"./x\"]", ".command", "the command is relative; "),
+        (
+            &format!("{url}, client_id = \"\", client_secret = {{ env = \"S\" }}"),
+            ".client_id",
+            "is empty or holds",
+        ),
+        (
+            &format!("{url}, client_id = \"id\", client_secret = \"\""),
+            ".client_secret",
+            "is empty; allowed: the secret",
+        ),
+    ] {
+        let error = problems(&with_oauth2(keys));
+        let wanted = format!("key repos.my-project.mail.imap.oauth2{key}: {why}");
+        assert!(error.starts_with("10:") && error.contains(&wanted), "{keys}\n{error}");
+    }
+    let error = problems(&with_oauth2("tokenurl = \"x\""));
+    assert!(error.contains("oauth2.tokenurl: is not known; allowed: command, token_url, "), "{error}");
+}
+
+#[test]
+fn secrets_are_sent_to_a_token_service_in_the_clear_to_this_machine_only() {
+    let keys = |url: &str| {
+        with_oauth2(&format!("token_url = \"{url}\", client_id = \"i\", client_secret = {{ env = \"S\" }}"))
+    };
+    for url in
+        ["http://127.0.0.1:8080/token", "http://localhost/token", "http://[::1]:80/", "https://x.example"]
+    {
+        assert_eq!(problems(&keys(url)), "", "{url}");
+    }
+    for url in [
+        "http://login.example.com/token",
+        "http://localhost.example.com/",
+        "http://127.0.0.1.example.com/",
+        "http://localhost@example.com/",
+        "https://user:s3cret@example.com/",
+        "https:///token",
+        "https://x.example/a b",
+        "ftp://x.example/",
+        "login.example.com",
+        "",
+    ] {
+        let error = problems(&keys(url));
+        assert!(error.contains("mail.imap.oauth2.token_url: "), "{url}: {error}");
+        assert!(
+            error.contains("allowed: an https:// address, or http:// to this machine only"),
+            "{url}: {error}"
+        );
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_of_a_token_that_stands_in_the_file_is_found() {
+    let keys = "token_url = \"https://x.example/\", client_id = \"i\", refresh_token = \"written\"";
+    let found = literal_secret(&resolved(&with_oauth2(keys))).unwrap();
+    assert_eq!(found.join("."), "repos.my-project.mail.imap.oauth2.refresh_token");
 }
 
 #[test]
@@ -450,4 +565,38 @@ fn the_network_says_what_is_open_and_which_way_leads_out() {
         assert!(told.starts_with("22:") && told.contains("network.") && told.contains(why), "{line}: {told}");
         assert!(!told.contains("hunter2"), "{told}");
     }
+}
+
+#[test]
+fn the_results_of_the_mail_server_are_known_by_its_id_or_its_provider() {
+    let id = "trusted_authserv_id = \"mail.example.com\"";
+    for provider in ["google", "microsoft365", "fastmail"] {
+        assert_eq!(problems(&with(id, &format!("provider = \"{provider}\""))), "");
+    }
+    let both = problems(&with(id, &format!("{id}\nprovider = \"google\"")));
+    let wanted =
+        "7:1: key repos.my-project.provider: stands beside trusted_authserv_id; allowed: one of the two";
+    assert_eq!(both, wanted);
+    let neither = problems(&with(id, ""));
+    let wanted = "3:8: key repos.my-project: trusted_authserv_id is missing, so that nobody could be told apart; \
+                  allowed: it, or provider";
+    assert_eq!(neither, wanted);
+    let empty = problems(&with(id, "trusted_authserv_id = \"\""));
+    assert!(
+        empty.starts_with("6:23: key repos.my-project.trusted_authserv_id: \"\" is not a host name"),
+        "{empty}"
+    );
+    let unknown = problems(&with(id, "provider = \"hotmail\""));
+    assert!(unknown.contains("is not known; allowed: fastmail, google, microsoft365"), "{unknown}");
+}
+
+#[test]
+fn mail_may_not_be_older_than_what_is_remembered() {
+    let id = "trusted_authserv_id = \"mail.example.com\"\n";
+    for (days, sound) in [(0, false), (1, true), (28, true), (29, false)] {
+        let found = problems(&with(id, &format!("{id}max_mail_age_days = {days}\n")));
+        let wanted = "7:1: key repos.my-project.max_mail_age_days: ";
+        assert!(if sound { found.is_empty() } else { found.starts_with(wanted) }, "{days}: {found}");
+    }
+    assert_eq!(resolved(EXAMPLE).repos[&name("my-project")].max_mail_age_days, 7);
 }

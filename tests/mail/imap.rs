@@ -1,10 +1,10 @@
-use crate::support::mailserver::{MailServer, mail_server, unique};
+use crate::support::mailserver::{MailServer, mail_server, unique, without};
 use airut::base::fault::{Fault, Kind};
 use airut::format::config::{Imap, Tls};
-use airut::format::secret::Secret;
 use airut::mail::imap::{IdleEnd, Mailbox};
+use airut::mail::login::Login;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,14 +19,19 @@ fn config(user: &str) -> Imap {
         tls: Tls::Implicit,
         ca_file: Some(server.ca.clone()),
         username: user.to_owned(),
-        password: Secret::Literal(String::new()),
+        password: None,
+        oauth2: None,
         folder: "INBOX".to_owned(),
         move_to: None,
     }
 }
 
+fn password() -> Login {
+    Login::Password(mail_server().password.clone())
+}
+
 fn open(config: &Imap) -> Mailbox {
-    let mut mailbox = Mailbox::connect(config, &mail_server().password).unwrap();
+    let mut mailbox = Mailbox::connect(config, &password()).unwrap();
     mailbox.select().unwrap();
     mailbox
 }
@@ -53,7 +58,7 @@ fn mail(number: usize) -> Vec<u8> {
 }
 
 fn fault(config: &Imap, password: &str) -> Fault {
-    let error = Mailbox::connect(config, password).unwrap_err();
+    let error = Mailbox::connect(config, &Login::Password(password.to_owned())).unwrap_err();
     error.downcast_ref::<Fault>().unwrap_or_else(|| panic!("{error:#}")).clone()
 }
 
@@ -83,7 +88,7 @@ fn mails_are_read_byte_for_byte_over_every_kind_of_connection_and_not_marked_as_
 #[test]
 fn the_number_that_makes_uids_valid_stays() {
     let user = unique("imap");
-    let mut mailbox = Mailbox::connect(&config(&user), &mail_server().password).unwrap();
+    let mut mailbox = Mailbox::connect(&config(&user), &password()).unwrap();
     assert_eq!(mailbox.select().unwrap(), mailbox.select().unwrap());
     assert!(mailbox.list().unwrap().is_empty());
 }
@@ -122,42 +127,9 @@ fn mails_are_moved_into_a_folder_that_is_made_where_it_is_missing() {
     assert_eq!(moved.list().unwrap().len(), 3);
 }
 
-/// Dovecot without some of its abilities: a relay that misspells their names.
-fn without(abilities: &'static [&'static str]) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let client = client.unwrap();
-            let server = TcpStream::connect(("127.0.0.1", mail_server().imap)).unwrap();
-            let (mut up, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            thread::spawn(move || {
-                let _ = std::io::copy(&mut up, &mut to);
-                let _ = to.shutdown(Shutdown::Both);
-            });
-            let mut client = client;
-            thread::spawn(move || {
-                let mut lines = BufReader::new(server);
-                let mut line = Vec::new();
-                while lines.read_until(b'\n', &mut line).unwrap_or(0) > 0 {
-                    let mut text = String::from_utf8_lossy(&line).into_owned();
-                    for ability in abilities {
-                        text = text.replace(ability, "X-NONE");
-                    }
-                    if client.write_all(text.as_bytes()).is_err() {
-                        return;
-                    }
-                    line.clear();
-                }
-            });
-        }
-    });
-    port
-}
-
 #[test]
 fn without_uid_expunge_nobody_elses_mail_is_expunged() {
-    let port = without(&["UIDPLUS", "MOVE"]);
+    let port = without(mail_server().imap, &["UIDPLUS", "MOVE"]);
     let user = unique("imap");
     let mut other = beside(&user);
     for number in 0..3 {
@@ -208,7 +180,11 @@ fn idle_ends_when_it_is_asked_to_or_its_time_is_over() {
         });
         assert_eq!(mailbox.idle(LONG, &|| stop.load(Ordering::Relaxed)).unwrap(), IdleEnd::Stopped);
     });
-    let mut slow = open(&Imap { tls: Tls::None, port: Some(without(&["IDLE"])), ..config(&unique("imap")) });
+    let mut slow = open(&Imap {
+        tls: Tls::None,
+        port: Some(without(mail_server().imap, &["IDLE"])),
+        ..config(&unique("imap"))
+    });
     assert_eq!(slow.idle(Duration::from_millis(100), &|| false).unwrap(), IdleEnd::Woken);
     assert_eq!(slow.idle(LONG, &|| true).unwrap(), IdleEnd::Stopped);
 }
@@ -303,7 +279,10 @@ fn misbehaving(
     tls: Tls,
 ) -> anyhow::Result<Mailbox> {
     let port = scripted(lines, greeting);
-    Mailbox::connect(&Imap { host: "127.0.0.1".to_owned(), port: Some(port), tls, ..config("x") }, "test")
+    Mailbox::connect(
+        &Imap { host: "127.0.0.1".to_owned(), port: Some(port), tls, ..config("x") },
+        &password(),
+    )
 }
 
 const CAPABLE: (&str, &str) = ("CAPABILITY", "* CAPABILITY IMAP4rev1 IDLE\r\nTAG OK\r\n");
@@ -331,6 +310,15 @@ fn a_server_that_misbehaves_gives_an_error_and_never_a_panic() {
         let error = misbehaving(&[CAPABLE], greeting, Tls::None).unwrap_err();
         assert_eq!(error.downcast_ref::<Fault>().unwrap().kind, Kind::TryLater, "{greeting:?}");
     }
+}
+
+#[test]
+fn a_refusal_in_the_users_own_language_is_a_refusal() {
+    let lines: &'static [(&str, &str)] = &[CAPABLE, ("LOGIN", "TAG NO Ungültiges Paßwort\r\n")];
+    let refused = misbehaving(lines, "* OK\r\n", Tls::None).unwrap_err();
+    let fault = refused.downcast_ref::<Fault>().unwrap();
+    assert_eq!(fault.kind, Kind::Failed, "{fault:?}");
+    assert!(fault.message.contains("Ung??ltiges Pa??wort"), "{fault:?}");
 }
 
 #[test]
@@ -375,5 +363,5 @@ fn a_stream_without_end_is_cut_off() {
         while stream.write_all(&block).is_ok() {}
     });
     let config = Imap { host: "127.0.0.1".to_owned(), port: Some(port), tls: Tls::None, ..config("x") };
-    assert!(Mailbox::connect(&config, "test").is_err());
+    assert!(Mailbox::connect(&config, &password()).is_err());
 }

@@ -14,3 +14,6 @@ mod folder;
 mod imap;
 mod maildir;
 mod smtp;
+mod sign_in;
+mod certificates;
+mod mailbox;

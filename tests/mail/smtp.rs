@@ -2,6 +2,7 @@ use crate::support::mailserver::{mail_server, unique};
 use airut::base::address::Address;
 use airut::base::fault::{Fault, Kind};
 use airut::format::config::{Smtp, Tls};
+use airut::mail::login::Login;
 use airut::mail::smtp::{Connection, SendError};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -16,7 +17,12 @@ fn config() -> Smtp {
         ca_file: Some(server.ca.clone()),
         username: Some("sender".to_owned()),
         password: None,
+        oauth2: None,
     }
+}
+
+fn password() -> Login {
+    Login::Password(mail_server().password.clone())
 }
 
 fn from() -> Address {
@@ -29,10 +35,11 @@ fn to(users: &[&str]) -> Vec<Address> {
 
 #[test]
 fn mails_arrive_over_every_kind_of_connection_several_on_one() {
-    let password = mail_server().password.as_str();
+    let password = Login::Password(mail_server().password.clone());
     let plain = Smtp { tls: Tls::None, port: Some(mail_server().smtp), username: None, ..config() };
     let starttls = Smtp { tls: Tls::Starttls, port: Some(mail_server().smtp), ..config() };
-    for (config, password) in [(config(), Some(password)), (starttls, Some(password)), (plain, None)] {
+    for (config, password) in [(config(), Some(password.clone())), (starttls, Some(password)), (plain, None)]
+    {
         let user = unique("smtp");
         let mut connection = Connection::new(&config, password).unwrap();
         for number in 0..3 {
@@ -53,7 +60,7 @@ fn mails_arrive_over_every_kind_of_connection_several_on_one() {
 #[test]
 fn several_recipients_get_one_mail_each() {
     let (one, two) = (unique("smtp"), unique("smtp"));
-    let mut connection = Connection::new(&config(), Some(&mail_server().password)).unwrap();
+    let mut connection = Connection::new(&config(), Some(password())).unwrap();
     connection.send(Some(&from()), &to(&[&one, &two]), b"Subject: x\r\n\r\nx\r\n").unwrap();
     assert_eq!(mail_server().mailbox(&one).wait_for(1).len(), 1);
     assert_eq!(mail_server().mailbox(&two).wait_for(1).len(), 1);
@@ -62,7 +69,7 @@ fn several_recipients_get_one_mail_each() {
 #[test]
 fn what_is_wrong_is_told_apart() {
     let send = |config: &Smtp, password: &str| {
-        Connection::new(config, Some(password))
+        Connection::new(config, Some(Login::Password(password.to_owned())))
             .unwrap()
             .send(Some(&from()), &to(&["x"]), b"Subject: x\r\n\r\nx")
             .unwrap_err()
@@ -89,7 +96,7 @@ fn what_is_wrong_is_told_apart() {
 
 #[test]
 fn an_address_beyond_ascii_needs_a_server_that_takes_it() {
-    let mut connection = Connection::new(&config(), Some(&mail_server().password)).unwrap();
+    let mut connection = Connection::new(&config(), Some(password())).unwrap();
     let refused = connection
         .send(Some(&from()), &["jürgen@example.com".parse().unwrap()], b"Subject: x\r\n\r\nx")
         .unwrap_err();

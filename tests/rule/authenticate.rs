@@ -1,11 +1,10 @@
-use airut::base::host::HostName;
 use airut::format::verdict::Passed;
 use airut::mail::headers::headers;
 use airut::rule::authenticate::{Authentication, authenticate};
+use airut::rule::stamp::Stamp;
 
 fn judge(raw: &str) -> Authentication {
-    let trusted: HostName = "mail.example.com".parse().unwrap();
-    authenticate(&headers(raw.as_bytes()).unwrap(), &trusted)
+    authenticate(&headers(raw.as_bytes()).unwrap(), &Stamp::named("mail.example.com"))
 }
 
 fn passed(judged: &Authentication) -> bool {
@@ -121,4 +120,34 @@ fn the_operator_is_shown_the_id_that_was_received() {
     assert_eq!(check(&judged, "authserv-id"), (Passed::Failed, "mx7.example.net".to_owned()));
     let broken = judge("Authentication-Results: mx7.example.net; dmarc=pass\r\nFrom: nobody\r\n");
     assert_eq!(check(&broken, "authserv-id").1, "mx7.example.net");
+}
+
+#[test]
+fn a_domain_is_the_same_in_unicode_and_as_it_stands_in_the_dns() {
+    for (from, given) in [
+        ("a@münchen.example", "xn--mnchen-3ya.example"),
+        ("a@xn--mnchen-3ya.example", "münchen.example"),
+        ("a@MÜNCHEN.example", "XN--MNCHEN-3YA.example"),
+        ("a@münchen.example", "a@xn--mnchen-3ya.example"),
+    ] {
+        let judged = judge(&format!(
+            "Authentication-Results: mail.example.com; dmarc=pass header.from={given}\r\nFrom: {from}\r\n"
+        ));
+        assert!(passed(&judged), "{from} {given} {judged:#?}");
+    }
+    for (from, given) in [
+        ("a@münchen.example", "munchen.example"),
+        ("a@münchen.example", "muenchen.example"),
+        ("a@münchen.example", "xn--mnchen-3y.example"),
+        ("a@straße.example", "strasse.example"),
+        ("a@xn--mnchen-3ya.example", "b@münchen.example"),
+        // Letters that only look it: full-width, and one that is mapped to two.
+        ("a@ｅxample.com", "example.com"),
+        ("a@ﬁsh.example", "fish.example"),
+    ] {
+        let judged = judge(&format!(
+            "Authentication-Results: mail.example.com; dmarc=pass header.from={given}\r\nFrom: {from}\r\n"
+        ));
+        assert!(!passed(&judged), "{from} {given} {judged:#?}");
+    }
 }

@@ -1,17 +1,21 @@
 use crate::support::mutate::mutations;
 use airut::base::address::{Address, SenderPattern};
-use airut::base::host::HostName;
 use airut::format::verdict::{Decision, Passed, Reason, Verdict};
 use airut::mail::headers::verdict;
 use airut::rule::authorize::Policy;
+use airut::rule::stamp::Stamp;
 use jiff::Timestamp;
 
 fn judged(raw: &[u8]) -> Verdict {
-    let trusted: HostName = "mail.example.com".parse().unwrap();
     let senders: Vec<SenderPattern> =
         ["you@example.com", "*@company.example"].iter().map(|text| text.parse().unwrap()).collect();
     let own: Address = "airut@example.com".parse().unwrap();
-    let policy = Policy { trusted_authserv_id: &trusted, authorized_senders: &senders, own_address: &own };
+    let policy = Policy {
+        stamp: Stamp::named("mail.example.com"),
+        max_mail_age_days: 7,
+        authorized_senders: &senders,
+        own_address: &own,
+    };
     verdict(raw, &policy, Timestamp::UNIX_EPOCH)
 }
 
@@ -90,10 +94,14 @@ fn no_program_is_answered() {
 
 #[test]
 fn our_own_address_is_not_answered_even_where_the_list_has_it() {
-    let trusted: HostName = "mail.example.com".parse().unwrap();
     let senders: Vec<SenderPattern> = vec!["*@example.com".parse().unwrap()];
     let own: Address = "airut@example.com".parse().unwrap();
-    let policy = Policy { trusted_authserv_id: &trusted, authorized_senders: &senders, own_address: &own };
+    let policy = Policy {
+        stamp: Stamp::named("mail.example.com"),
+        max_mail_age_days: 7,
+        authorized_senders: &senders,
+        own_address: &own,
+    };
     for from in ["airut@example.com", "airut+opus@example.com", "AIRUT@example.com"] {
         let verdict = verdict(&mail(from, ""), &policy, Timestamp::UNIX_EPOCH);
         assert_eq!(verdict.reason, Some(Reason::Automatic), "{from}");

@@ -10,3 +10,5 @@ mod request;
 mod egress;
 mod retain;
 mod learn;
+mod age;
+mod stamp;

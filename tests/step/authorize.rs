@@ -68,8 +68,10 @@ fn a_genuine_mail_that_was_caught_and_sent_again_is_refused() {
     stand.accept_bytes(&original);
     let mut again = original.clone();
     // As it arrives by another way: the headers on top differ.
-    again.splice(0..0, b"Received: from evil.example\r\n".iter().copied());
-    let position = b"Received: from evil.example\r\n".len();
+    let now = jiff::fmt::rfc2822::to_string(&jiff::Zoned::now()).unwrap();
+    let received = format!("Received: from evil.example by mx.example.com; {now}\r\n");
+    again.splice(0..0, received.bytes());
+    let position = received.len();
     let (top, rest) = again.split_at(position);
     let reordered = [
         rest.split_inclusive(|&b| b == b'\n').next().unwrap(),

@@ -1,12 +1,16 @@
 //! The real mail server of `mailserver.sh`: one for the whole test process, mailboxes of its own for each test.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lettre::{SmtpTransport, Transport, address::Envelope};
-use std::io::{BufRead, BufReader};
-use std::net::TcpStream;
+use sha2::{Digest as _, Sha256};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long a test waits for a mail before it has failed; never how long it takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -26,6 +30,8 @@ pub struct MailServer {
     pub ca: PathBuf,
     /// The one password of every user.
     pub password: String,
+    /// What its access tokens are signed with.
+    token_key: String,
     /// What stands first in its `Authentication-Results`.
     pub authserv_id: String,
 }
@@ -81,8 +87,20 @@ impl MailServer {
             smtps: port("SMTPS"),
             ca: dir.join("ca.pem"),
             password: value("PASSWORD"),
+            token_key: value("TOKEN_KEY"),
             authserv_id: value("AUTHSERV_ID"),
         }
+    }
+
+    /// An access token of `user` that ends in so many seconds; a negative number gives one that has ended.
+    pub fn token(&self, user: &str, seconds: i64) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let ends = i64::try_from(now).unwrap() + seconds;
+        let part = |json: String| URL_SAFE_NO_PAD.encode(json);
+        let claims = format!(r#"{{"sub":"{user}","iat":{},"exp":{ends}}}"#, ends - 3600);
+        let signed = format!("{}.{}", part(r#"{"alg":"HS256","typ":"JWT"}"#.to_owned()), part(claims));
+        let signature = URL_SAFE_NO_PAD.encode(hmac_sha256(self.token_key.as_bytes(), signed.as_bytes()));
+        format!("{signed}.{signature}")
     }
 
     /// Submits a mail as it is. The domain of `from`, the envelope sender, decides what the server vouches for.
@@ -100,6 +118,14 @@ impl MailServer {
         client.read_greeting().unwrap();
         Mailbox { session: client.login(user, &self.password).map_err(|(e, _)| e).unwrap() }
     }
+}
+
+/// RFC 2104, for a key of 64 bytes.
+fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
+    assert_eq!(key.len(), 64);
+    let pad = |with: u8| key.iter().map(|byte| byte ^ with).collect::<Vec<_>>();
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
+    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
 }
 
 /// One user's mail over IMAP.
@@ -157,6 +183,39 @@ impl Mailbox {
     pub fn create(&mut self, folder: &str) {
         self.session.create(folder).unwrap();
     }
+}
+
+/// The server at `port` without some of its abilities: a relay that misspells their names.
+pub fn without(port: u16, abilities: &'static [&'static str]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut up, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || {
+                let _ = std::io::copy(&mut up, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            });
+            let mut client = client;
+            thread::spawn(move || {
+                let mut lines = BufReader::new(server);
+                let mut line = Vec::new();
+                while lines.read_until(b'\n', &mut line).unwrap_or(0) > 0 {
+                    let mut text = String::from_utf8_lossy(&line).into_owned();
+                    for ability in abilities {
+                        text = text.replace(ability, "X-NONE");
+                    }
+                    if client.write_all(text.as_bytes()).is_err() {
+                        return;
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    own
 }
 
 /// A name no other test uses: `alice` → `alice-1f00c3d2a9`.

@@ -6,8 +6,9 @@
 #   mailserver.sh stop DIR    end exactly the processes that `start DIR` started
 #   mailserver.sh serve DIR   start, print "ready", wait for the end of standard input, stop, remove DIR
 #
-# Any user name exists, with the one password "test": each test invents mailboxes of its own, and tests
-# run side by side. DIR/ports holds what clients need. Postfix's master must be started by root.
+# Any user name exists, with the one password "test", or with an access token: a JWT of "sub" and "exp" that is signed
+# by HS256 with DIR/ports' TOKEN_KEY. Each test invents mailboxes of its own, and tests run side by side. DIR/ports
+# holds what clients need. Postfix's master must be started by root.
 #
 # It vouches as a receiving server does: the envelope sender's domain decides the Authentication-Results
 # it puts above all others. example.com and other.example pass, evil.example fails, flaky.example is
@@ -57,8 +58,14 @@ disable_plaintext_auth = no
 auth_username_format = %Ln
 mail_location = maildir:~/Maildir
 passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = $dir/oauth2.conf
+}
+passdb {
   driver = static
   args = password=$PASSWORD
+  mechanisms = plain login
 }
 userdb {
   driver = static
@@ -76,8 +83,23 @@ auth_allow_cleartext = yes
 auth_username_format = %{user | username | lower}
 mail_driver = maildir
 mail_path = ~/Maildir
+oauth2 {
+  introspection_mode = local
+  username_attribute = sub
+  oauth2_local_validation {
+    dict fs {
+      fs posix {
+        prefix = $dir/keys/
+      }
+    }
+  }
+}
+passdb oauth2 {
+  mechanisms_filter = xoauth2 oauthbearer
+}
 passdb static {
   password = $PASSWORD
+  mechanisms_filter = plain login
 }
 userdb static {
   allow_all_users = yes
@@ -97,13 +119,19 @@ log_path = $dir/log/dovecot.log
 protocols = imap lmtp
 listen = 127.0.0.1
 ssl = yes
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2 oauthbearer
 first_valid_uid = 1
 recipient_delimiter = +
 mail_max_userip_connections = 500
 auth_failure_delay = 0
 namespace inbox {
   inbox = yes
+}
+# Tests fail to sign in on purpose; the pause for whoever does so would grow to 15 seconds, for all of them.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
 service imap-login {
   $one_process
@@ -134,6 +162,15 @@ protocol lmtp {
   postmaster_address = postmaster@$AUTHSERV_ID
 }
 CONF
+}
+
+# Access tokens are checked by themselves, without asking anybody; this is the key of tokens that name none.
+token_key() {
+    local dir=$1
+    mkdir -p "$dir/keys/default/HS256"
+    printf %s "$TOKEN_KEY" | base64 -w0 >"$dir/keys/default/HS256/default"
+    printf '%s\n' "introspection_mode = local" "username_attribute = sub" \
+        "local_validation_key_dict = fs:posix:prefix=$dir/keys/" >"$dir/oauth2.conf"
 }
 
 postfix_config() {
@@ -271,6 +308,8 @@ start() {
     chown "$OWNER:$OWNER" "$dir/mail"
     certificates "$dir/tls"
     cp "$dir/tls/ca.pem" "$dir/ca.pem"
+    TOKEN_KEY=$(openssl rand -hex 32)
+    token_key "$dir"
     postfix_directories "$dir"
     for _ in 1 2 3 4 5; do
         IMAP_PORT=$(free_port) IMAPS_PORT=$(free_port) SMTP_PORT=$(free_port) SMTPS_PORT=$(free_port)
@@ -278,8 +317,9 @@ start() {
         postfix_config "$dir"
         if launch "$dir"; then
             # Written last and by rename: who sees it can use the server.
-            printf 'IMAP=%s\nIMAPS=%s\nSMTP=%s\nSMTPS=%s\nAUTHSERV_ID=%s\nPASSWORD=%s\n' \
-                "$IMAP_PORT" "$IMAPS_PORT" "$SMTP_PORT" "$SMTPS_PORT" "$AUTHSERV_ID" "$PASSWORD" >"$dir/ports.new"
+            printf 'IMAP=%s\nIMAPS=%s\nSMTP=%s\nSMTPS=%s\nAUTHSERV_ID=%s\nPASSWORD=%s\nTOKEN_KEY=%s\n' \
+                "$IMAP_PORT" "$IMAPS_PORT" "$SMTP_PORT" "$SMTPS_PORT" "$AUTHSERV_ID" "$PASSWORD" "$TOKEN_KEY" \
+                >"$dir/ports.new"
             mv "$dir/ports.new" "$dir/ports"
             return 0
         fi

@@ -8,6 +8,7 @@ pub mod letter;
 pub mod mailserver;
 pub mod mitmproxy;
 pub mod mutate;
+pub mod tokens;
 pub mod world;
 
 mod own;

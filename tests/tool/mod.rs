@@ -2,3 +2,5 @@ mod claude;
 mod git;
 mod podman;
 mod secret;
+mod sign_in;
+mod token;

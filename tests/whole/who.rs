@@ -127,9 +127,12 @@ fn a_mail_that_comes_again_is_not_worked_on_again() {
     assert!(first.text().contains("once"));
     // The very bytes again, and the same mail caught and sent by another way.
     world.send(&repo, &letter);
-    let mut other = b"Authentication-Results: mx.example.com; dmarc=pass header.from=example.com\r\n\
-        Received: from elsewhere\r\n"
-        .to_vec();
+    let now = jiff::fmt::rfc2822::to_string(&jiff::Zoned::now()).unwrap();
+    let mut other = format!(
+        "Authentication-Results: mx.example.com; dmarc=pass header.from=example.com\r\n\
+         Received: from elsewhere by mx.example.com; {now}\r\n"
+    )
+    .into_bytes();
     other.extend(letter.bytes());
     put(&repo, &other);
     world.cycle();

@@ -3,9 +3,11 @@
 
 use crate::base::host::HostName;
 use crate::base::id::VarName;
-use crate::base::limits::RUNS_MAX;
+use crate::base::limits::{MAIL_AGE_DAYS_MAX, RUNS_MAX};
 use crate::format::config::paths::{below, secrets, words};
-use crate::format::config::{Config, Container, Imap, Limits, Mail, MaskedSecret, Problem, Repo, Smtp, Tls};
+use crate::format::config::{
+    Config, Container, Imap, Limits, Mail, MaskedSecret, OAuth2, Problem, Repo, Smtp, Tls,
+};
 use crate::format::secret::Secret;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -46,6 +48,21 @@ impl Problems {
 fn one(repo: &Repo, found: &mut Problems) {
     if repo.session_max_age_days == 0 {
         found.say(words(&["session_max_age_days"]), "sessions would end at once; allowed: 1 or more");
+    }
+    match (&repo.trusted_authserv_id, repo.provider) {
+        (None, None) => found.say(
+            Vec::new(),
+            "trusted_authserv_id is missing, so that nobody could be told apart; allowed: it, or provider",
+        ),
+        (Some(_), Some(_)) => {
+            found.say(words(&["provider"]), "stands beside trusted_authserv_id; allowed: one of the two");
+        }
+        _ => {}
+    }
+    if !(1..=MAIL_AGE_DAYS_MAX).contains(&repo.max_mail_age_days) {
+        let allowed = format!("allowed: 1 to {}", MAIL_AGE_DAYS_MAX);
+        let why = format!("{} is not: older mails are not remembered; {allowed}", repo.max_mail_age_days);
+        found.say(words(&["max_mail_age_days"]), why);
     }
     if repo.max_sessions == 0 {
         found.say(words(&["max_sessions"]), "there could be no session; allowed: 1 or more");
@@ -106,20 +123,40 @@ fn mail(mail: &Mail, found: &mut Problems) {
             "answers would come back in; allowed: another directory than maildir",
         );
     }
-    if let Some(Imap { host, tls, username, folder, .. }) = &mail.imap {
+    if let Some(Imap { host, tls, username, password, oauth2, folder, .. }) = &mail.imap {
         server("imap", host, *tls, found);
+        if password.is_some() == oauth2.is_some() {
+            found.say(key(&["imap"]), ONE_WAY);
+        }
+        tokens("imap", oauth2.as_ref(), found);
         for (name, value) in [("username", username), ("folder", folder)] {
             if value.is_empty() || value.contains(char::is_control) {
                 found.say(key(&["imap", name]), "is empty or holds control characters");
             }
         }
     }
-    if let Some(Smtp { host, tls, username, password, .. }) = &mail.smtp {
+    if let Some(Smtp { host, tls, username, password, oauth2, .. }) = &mail.smtp {
         server("smtp", host, *tls, found);
-        if username.is_some() != password.is_some() {
-            found.say(key(&["smtp"]), "has one of username and password; allowed: both or neither");
+        match (username, password, oauth2) {
+            (None, None, None) | (Some(_), Some(_), None) | (Some(_), None, Some(_)) => {}
+            (Some(_), _, _) => found.say(key(&["smtp"]), ONE_WAY),
+            (None, _, _) => {
+                found.say(key(&["smtp"]), "has a way to sign in and no username; allowed: both or neither");
+            }
         }
+        tokens("smtp", oauth2.as_ref(), found);
     }
+}
+
+const ONE_WAY: &str = "has to sign in by exactly one way; allowed: password or oauth2";
+
+fn tokens(which: &str, oauth2: Option<&OAuth2>, found: &mut Problems) {
+    let Some(oauth2) = oauth2 else { return };
+    let key = words(&["mail", which, "oauth2"]);
+    if let Some(why) = oauth2.command().as_ref().and_then(unusable) {
+        found.say([key.clone(), words(&["command"])].concat(), why);
+    }
+    found.0.extend(oauth2.problems(&key));
 }
 
 fn server(which: &str, host: &str, tls: Tls, found: &mut Problems) {

@@ -55,11 +55,15 @@ pub fn literal_secret(config: &Config) -> Option<Vec<String>> {
 /// Each with its key below `repos.NAME`.
 pub fn secrets(repo: &Repo) -> Vec<(Vec<String>, &Secret)> {
     let mut found = Vec::new();
-    if let Some(imap) = &repo.mail.imap {
-        found.push((words(&["mail", "imap", "password"]), &imap.password));
-    }
-    if let Some(password) = repo.mail.smtp.as_ref().and_then(|smtp| smtp.password.as_ref()) {
-        found.push((words(&["mail", "smtp", "password"]), password));
+    let imap = repo.mail.imap.as_ref().map(|imap| ("imap", &imap.password, &imap.oauth2));
+    let smtp = repo.mail.smtp.as_ref().map(|smtp| ("smtp", &smtp.password, &smtp.oauth2));
+    for (which, password, oauth2) in imap.into_iter().chain(smtp) {
+        found.extend(password.iter().map(|password| (words(&["mail", which, "password"]), password)));
+        if let Some(oauth2) = oauth2 {
+            let key = |last| words(&["mail", which, "oauth2", last]);
+            found.extend(oauth2.client_secret.iter().map(|secret| (key("client_secret"), secret)));
+            found.extend(oauth2.refresh_token.iter().map(|secret| (key("refresh_token"), secret)));
+        }
     }
     found.extend(repo.secrets.iter().map(|(name, secret)| (words(&["secrets", name.as_str()]), secret)));
     let masked = repo.masked_secrets.iter();
@@ -85,20 +89,24 @@ fn paths(config: &mut Config) -> Vec<(Vec<String>, &mut PathBuf)> {
     found.extend(config.state_dir.as_mut().map(|path| (words(&["state_dir"]), path)));
     for (name, repo) in &mut config.repos {
         let mail = &mut repo.mail;
-        let mut here: Vec<(&[&str], Option<&mut PathBuf>)> = vec![
+        let here: Vec<(&[&str], Option<&mut PathBuf>)> = vec![
             (&["storage_dir"], repo.storage_dir.as_mut()),
             (&["mail", "maildir"], mail.maildir.as_mut()),
             (&["mail", "sendmail"], mail.sendmail.as_mut()),
             (&["mail", "reply_maildir"], mail.reply_maildir.as_mut()),
             (&["network", "upstream_ca_file"], repo.network.upstream_ca_file.as_mut()),
         ];
-        if let Some(imap) = &mut mail.imap {
-            here.push((&["mail", "imap", "ca_file"], imap.ca_file.as_mut()));
-            here.push((&["mail", "imap", "password"], file(&mut imap.password)));
-        }
-        if let Some(smtp) = &mut mail.smtp {
-            here.push((&["mail", "smtp", "ca_file"], smtp.ca_file.as_mut()));
-            here.push((&["mail", "smtp", "password"], smtp.password.as_mut().and_then(file)));
+        let imap = mail.imap.as_mut().map(|to| ("imap", &mut to.ca_file, &mut to.password, &mut to.oauth2));
+        let smtp = mail.smtp.as_mut().map(|to| ("smtp", &mut to.ca_file, &mut to.password, &mut to.oauth2));
+        let mut servers: Vec<(Vec<String>, Option<&mut PathBuf>)> = Vec::new();
+        for (which, ca_file, password, oauth2) in imap.into_iter().chain(smtp) {
+            let key = |last: &[&str]| [words(&["mail", which]), words(last)].concat();
+            servers.push((key(&["ca_file"]), ca_file.as_mut()));
+            servers.push((key(&["password"]), password.as_mut().and_then(file)));
+            let Some(oauth2) = oauth2 else { continue };
+            servers.push((key(&["oauth2", "ca_file"]), oauth2.ca_file.as_mut()));
+            servers.push((key(&["oauth2", "client_secret"]), oauth2.client_secret.as_mut().and_then(file)));
+            servers.push((key(&["oauth2", "refresh_token"]), oauth2.refresh_token.as_mut().and_then(file)));
         }
         let here = here.into_iter().map(|(key, path)| (words(key), path));
         let secrets = repo.secrets.iter_mut();
@@ -106,7 +114,7 @@ fn paths(config: &mut Config) -> Vec<(Vec<String>, &mut PathBuf)> {
         let masked = repo.masked_secrets.iter_mut();
         let masked = masked
             .map(|(name, one)| (words(&["masked_secrets", name.as_str(), "value"]), file(&mut one.value)));
-        let all = here.chain(secrets).chain(masked);
+        let all = here.chain(servers).chain(secrets).chain(masked);
         found.extend(all.filter_map(|(key, path)| Some((below(name.as_str(), key), path?))));
     }
     found

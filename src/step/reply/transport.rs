@@ -7,8 +7,8 @@ use crate::disk::repo::Repo;
 use crate::disk::write;
 use crate::exec::program::{End, Program};
 use crate::mail::maildir;
-use crate::mail::smtp::{self, SendError};
-use crate::tool::secret;
+use crate::mail::smtp::SendError;
+use crate::tool::sign_in::Outgoing;
 use anyhow::Result;
 use std::fmt;
 use std::path::PathBuf;
@@ -34,8 +34,8 @@ impl fmt::Display for Unsent {
 impl Unsent {
     pub fn fault(&self, then: &str) -> Fault {
         match self {
-            Self::Login(why) => Fault::failed(format!("the mail server refuses the login: {why}; {then}"))
-                .hint("look at mail.smtp.username and password in the configuration"),
+            Self::Login(why) => Fault::failed(format!("{why}; {then}"))
+                .hint("look at mail.smtp in the configuration; airut check tries it"),
             _ => Fault::try_later(format!("{self}; {then}")),
         }
     }
@@ -43,12 +43,12 @@ impl Unsent {
 
 pub struct Transport<'a> {
     repo: &'a Repo,
-    way: Way,
+    way: Way<'a>,
     locked_out: bool,
 }
 
-enum Way {
-    Smtp(Box<smtp::Connection>),
+enum Way<'a> {
+    Smtp(Box<Outgoing<'a>>),
     Sendmail(PathBuf),
     Maildir(PathBuf),
 }
@@ -57,10 +57,7 @@ impl<'a> Transport<'a> {
     pub fn open(repo: &'a Repo) -> Result<Self> {
         let mail = &repo.config.mail;
         let way = if let Some(config) = &mail.smtp {
-            let key = format!("repos.{}.mail.smtp.password", repo.name);
-            let password =
-                config.password.as_ref().map(|password| secret::resolve(password, &key)).transpose()?;
-            Way::Smtp(Box::new(smtp::Connection::new(config, password.as_deref())?))
+            Way::Smtp(Box::new(Outgoing::new(config, format!("repos.{}.mail.smtp", repo.name))?))
         } else if let Some(program) = &mail.sendmail {
             Way::Sendmail(program.clone())
         } else if let Some(path) = &mail.reply_maildir {
