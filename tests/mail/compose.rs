@@ -7,6 +7,7 @@ fn letter() -> Letter {
     Letter {
         from: "Airut <airut@example.com>".to_owned().try_into().unwrap(),
         to: vec!["you@example.com".parse().unwrap()],
+        cc: vec![],
         subject: "Re: [ID:3fa9c1d2] Größe".to_owned(),
         message_id: message_id(&"3fa9c1d2.1".parse().unwrap(), "abcd", "example.com"),
         in_reply_to: Some("<m2@example.com>".to_owned()),
@@ -36,7 +37,7 @@ fn a_letter_is_read_back_as_it_was_meant() {
     assert_eq!(mail.in_reply_to.as_deref(), Some("<m2@example.com>"));
     assert_eq!(mail.references, ["<m1@example.com>", "<m2@example.com>"]);
     assert_eq!(mail.date.unwrap().to_string(), "2026-01-05T09:00:00Z");
-    assert_eq!(mail.request, "A word first.\n\n# Done\n\nSee **this**: ü.");
+    assert_eq!(mail.request, "A word first.\n\nDone\n====\n\nSee *this*: ü.");
     assert!(mail.full_text.ends_with("$0.12 · 3 turns"), "{}", mail.full_text);
     let files: Vec<_> = mail
         .attachments
@@ -65,8 +66,7 @@ fn both_forms_of_the_text_are_there() {
     let kinds: Vec<&str> = whole.parts.iter().map(|part| part.kind.value.as_str()).collect();
     assert_eq!(kinds, ["text/plain", "text/html"]);
     assert!(
-        whole.parts[1].text().contains("<h1>Done</h1>")
-            && whole.parts[1].text().contains("$0.12 · 3 turns</p>")
+        whole.parts[1].text().contains(">Done</h1>") && whole.parts[1].text().contains("$0.12 · 3 turns</p>")
     );
 }
 

@@ -57,6 +57,7 @@ impl Letter<'_> {
         compose::compose(&compose::Letter {
             from: self.repo.config.mail.from.clone(),
             to: self.task.senders(),
+            cc: Vec::new(),
             subject: compose::reply_subject(&self.dir.id, &subject),
             message_id: self.message_id.to_owned(),
             references: compose::references(&references, in_reply_to.as_deref()),
