@@ -8,7 +8,8 @@ use crate::base::address::Address;
 use crate::base::id::TaskId;
 use crate::base::limits;
 use crate::format::config;
-use crate::mail::decode::cut;
+use crate::mail::decode::{self, cut};
+use crate::mail::headers;
 use crate::mail::markdown::{self, File, Html};
 use crate::mail::types;
 use anyhow::{Context, Result};
@@ -136,6 +137,13 @@ fn head(letter: &Letter) -> Result<message::MessageBuilder> {
     }
     let references = references(&letter.references, None);
     Ok(if references.is_empty() { builder } else { builder.references(references.join(" ")) })
+}
+
+/// Everyone a mail of ours goes to, as its headers say: what was written once is sent so in every attempt.
+#[must_use]
+pub fn recipients(mail: &[u8]) -> Vec<Address> {
+    let headers = headers::headers(mail).unwrap_or_default();
+    headers.all("To").chain(headers.all("Cc")).flat_map(decode::addresses).collect()
 }
 
 /// A request as if `from` had mailed it, for one that the operator gives by hand.

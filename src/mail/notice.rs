@@ -76,8 +76,16 @@ pub enum Notice {
     },
     /// The sandbox or its proxy did not start or ended early.
     Sandbox,
-    /// Files for the answer that could not go with it.
+    /// Files for the answer that were too many, or too large together.
     LeftOut {
+        names: Vec<String>,
+    },
+    /// Files that no answer can take along.
+    NeverSent {
+        names: Vec<String>,
+    },
+    /// Files that the mail server did not take.
+    Refused {
         names: Vec<String>,
     },
     Internal,
@@ -143,13 +151,23 @@ impl fmt::Display for Notice {
             Self::ModelIgnored { asked, used } => write!(f, "A conversation keeps the model it began with, so this was answered by {used} and not by {asked}. Write a new mail to use {asked}."),
             Self::UnknownModel { asked } => write!(f, "\"{}\" is not the name of a model that is known here, so the repository's usual one is used. Please write the name after the plus sign in small letters, as in `+opus`.", one_line(asked)),
             Self::Sandbox => f.write_str("The sandbox for this task could not be kept up, so the work was ended for safety. Reply to this mail to try again; if it stays so, tell the operator."),
-            Self::LeftOut { names } => {
-                let names: Vec<String> = names.iter().map(|name| format!("`{}`", one_line(name))).collect();
-                write!(f, "Not attached, because too large together, too many or not readable: {}. To get one of them, reply with `/resend NAME` as the first line.", names.join(", "))
-            }
+            Self::LeftOut { names } => write!(f, "Not attached, because too many or too large together: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names)),
+            Self::NeverSent { names } => write!(f, "Not attached, because too large for any mail or no plain file: {}. Reply to this mail to get it in another way, in parts for example.", listed(names)),
+            Self::Refused { names } if names.len() > 1 => write!(f, "The mail server did not take this mail with its files, so it comes without them: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names)),
+            Self::Refused { names } => write!(f, "The mail server did not take this mail with its file, so it comes without it: {}. Reply to this mail to get it in another way, in parts for example.", listed(names)),
             Self::Internal => f.write_str("Something went wrong on our side, and the operator can see what. Reply to this mail to try again."),
         }
     }
+}
+
+/// The names, and how many more there are; not all, where somebody left a million files.
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(limits::LEFT_OUT_NAMES).map(|name| format!("`{}`", one_line(name)));
+    let mut listed = shown.collect::<Vec<_>>().join(", ");
+    if let Some(more) = names.len().checked_sub(limits::LEFT_OUT_NAMES).filter(|more| *more > 0) {
+        listed.push_str(&format!(" and {more} more"));
+    }
+    listed
 }
 
 /// A time for people who may be anywhere.
