@@ -238,9 +238,14 @@ fn leads_out(target: &str) -> bool {
     plain && (has("https://") || has("http://") || has("mailto:"))
 }
 
-/// Without control characters, which a terminal would obey; character references can make any.
+/// Without control characters, which a terminal would obey, and without those that turn the direction of what follows;
+/// character references can make any.
 fn printable(text: CowStr, lines: bool) -> CowStr {
-    let unfit = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\t'));
+    let unfit = |c: char| match c {
+        '\n' | '\t' => !lines,
+        '\u{202d}' | '\u{202e}' => true,
+        c => c.is_control(),
+    };
     if !text.contains(unfit) {
         return text;
     }

@@ -106,7 +106,7 @@ fn a_picture_of_the_mail_is_shown_where_the_text_names_it() {
 fn a_picture_that_is_not_of_the_mail_is_never_loaded() {
     let cases = [
         ("![Logo](https://example.com/a.png)", "Logo <https://example.com/a.png>"),
-        ("![](https://example.com/a.png)", "https://example.com/a.png"),
+        ("![](https://example.com/a.png)", "<https://example.com/a.png>"),
         ("[![ok](https://example.com/a.png)](https://example.com/b)", "ok <https://example.com/b>"),
         ("![Lost](/outbox/lost.png)", "Lost (/outbox/lost.png)"),
         ("![x](../workspace/chart.png)", "x (../workspace/chart.png)"),
@@ -144,10 +144,11 @@ fn plain_text_reads_as_people_write_it() {
         ("a **b** *c* ~~d~~ `e`", "a *b* _c_ ~d~ `e`"),
         (
             "[text](https://example.com) <https://example.com/b> <me@example.com>",
-            "text <https://example.com> https://example.com/b me@example.com",
+            "text <https://example.com> <https://example.com/b> me@example.com",
         ),
         ("- a\n- b\n  1. c\n  2. d\n     - e\n- f", " - a\n - b\n   1. c\n   2. d\n      - e\n - f"),
         ("- a\n\n- b\n\n  more", " - a\n\n - b\n\n   more"),
+        ("- a\n  - b\n\n- c", " - a\n\n   - b\n\n - c"),
         ("- [x] done\n- [ ] open", " - [x] done\n - [ ] open"),
         ("9. a\n10. b", " 9. a\n 10. b"),
         ("> a\n>\n> > b\n\nc", "> a\n>\n>> b\n\nc"),
@@ -197,8 +198,11 @@ fn a_paragraph_goes_on_by_a_blank_and_code_is_never_broken() {
 
 #[test]
 fn nothing_that_a_terminal_obeys_gets_into_the_text() {
-    let text = to_text("a\u{1b}[31m b &#27;[0m &#x9b;c `\u{7}` \u{0}\n\n```\n\u{8}x\ty\n```", &[]);
-    assert!(!text.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{text:?}");
+    let text = to_text("a\u{1b}[31m b &#27;[0m &#x9b;c &#x202e;d `\u{7}` \u{0}\n\n```\n\u{8}x\ty\n```", &[]);
+    assert!(
+        !text.contains(|c: char| c == '\u{202e}' || c.is_control() && c != '\n' && c != '\t'),
+        "{text:?}"
+    );
     assert!(text.contains("x\ty"), "{text:?}");
 }
 

@@ -67,14 +67,21 @@ struct Level {
     begun: bool,
 }
 
+/// A list that is open.
+struct List {
+    /// The number that comes next, if they are numbered.
+    next: Option<u64>,
+    /// With empty lines between its entries.
+    loose: bool,
+}
+
 #[derive(Default)]
 struct Writer {
     out: String,
     levels: Vec<Level>,
     /// Levels that are too deep to show.
     deeper: usize,
-    /// The number that comes next in each list that is open.
-    lists: Vec<Option<u64>>,
+    lists: Vec<List>,
     /// The paragraph, cell or code that is being read.
     text: String,
     /// Where the open links began, and where they lead.
@@ -94,7 +101,7 @@ impl Writer {
             }
             Tag::List(first) => {
                 self.flush();
-                self.lists.push(first);
+                self.lists.push(List { next: first, loose: false });
             }
             Tag::Item => self.item(),
             Tag::Table(columns) => {
@@ -119,6 +126,9 @@ impl Writer {
             TagEnd::Paragraph => {
                 self.flush();
                 self.gap = true;
+                if let Some(list) = self.lists.last_mut() {
+                    list.loose = true;
+                }
             }
             TagEnd::Heading(level) => self.heading(level),
             TagEnd::CodeBlock => self.code(),
@@ -136,7 +146,7 @@ impl Writer {
             }
             TagEnd::List(_) => {
                 self.lists.pop();
-                self.gap |= self.lists.is_empty();
+                self.gap |= self.lists.last().is_none_or(|outer| outer.loose);
             }
             TagEnd::TableCell => self.cell(),
             TagEnd::Table => self.end_table(),
@@ -190,8 +200,8 @@ impl Writer {
 
     fn item(&mut self) {
         self.flush();
-        let mark = match self.lists.last_mut() {
-            Some(Some(number)) => {
+        let mark = match self.lists.last_mut().and_then(|list| list.next.as_mut()) {
+            Some(number) => {
                 let mark = format!("{number}. ");
                 *number += 1;
                 mark
@@ -202,13 +212,14 @@ impl Writer {
         self.enter(mark, rest);
     }
 
-    /// `text <url>`; a link that shows its target stands alone.
+    /// `text <url>`; of a link that shows its target there is the target.
     fn link(&mut self) {
         let Some((at, target)) = self.links.pop() else { return };
         let text = self.text.get(at..).unwrap_or_default();
-        if text.trim().is_empty() {
-            self.text.push_str(&target);
-        } else if text != target && target.strip_prefix("mailto:") != Some(text) {
+        if text.trim().is_empty() || text == target {
+            self.text.truncate(at);
+            self.text.push_str(&format!("<{target}>"));
+        } else if target.strip_prefix("mailto:") != Some(text) {
             self.text.push_str(&format!(" <{target}>"));
         }
     }
