@@ -165,7 +165,12 @@ pub fn request(from: &Address, to: &Address, message_id: &str, subject: &str, te
 /// its limit as a file.
 fn texts(letter: &Letter) -> (Vec<String>, Option<Attachment>) {
     let answer = letter.markdown.trim();
-    let mut texts = vec![letter.notices.join("\n\n"), cut(answer, limits::REPLY_TEXT_BYTES).to_owned()];
+    let mut texts = vec![letter.notices.join("\n\n")];
+    if !letter.notices.is_empty() && !answer.is_empty() {
+        // What airut says is not what Claude says.
+        texts.push("---".to_owned());
+    }
+    texts.push(cut(answer, limits::REPLY_TEXT_BYTES).to_owned());
     let whole = (answer.len() > limits::REPLY_TEXT_BYTES).then(|| {
         texts.push(
             "*(The answer is longer than a mail should be; all of it is attached as answer.md.)*".to_owned(),

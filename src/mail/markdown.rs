@@ -3,10 +3,12 @@
 //! the pictures shown are files of the mail itself. This folder is the only user of `pulldown-cmark` and `ammonia`.
 
 use crate::mail::decode::cut;
+use crate::mail::markdown::link::{address, leads_out, percent_decoded};
 use crate::mail::names;
 use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream};
 
 mod html;
+mod link;
 mod table;
 mod text;
 
@@ -85,6 +87,7 @@ impl<'a> Reader<'a, '_> {
         }
         match event {
             Event::Text(text) if self.in_code => self.push(Event::Text(printable(text, true))),
+            Event::Text(text) if self.links.is_empty() => self.text(printable(text, false)),
             Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => {
                 self.push(Event::Text(printable(text, false)));
             }
@@ -107,6 +110,26 @@ impl<'a> Reader<'a, '_> {
             _ => {}
         }
         self.nodes.push(Node::Is(event));
+    }
+
+    /// An address in plain words is a link, as people mean it.
+    fn text(&mut self, text: CowStr<'a>) {
+        let Some(at) = address(&text) else { return self.push(Event::Text(text)) };
+        let (mut rest, mut next) = (&*text, Some(at));
+        while let Some(at) = next {
+            let url = &rest[at.clone()];
+            if at.start > 0 {
+                self.push(Event::Text(rest[..at.start].to_owned().into()));
+            }
+            self.push(Event::Start(link(url.to_owned())));
+            self.push(Event::Text(url.to_owned().into()));
+            self.push(Event::End(TagEnd::Link));
+            rest = &rest[at.end..];
+            next = address(rest);
+        }
+        if !rest.is_empty() {
+            self.push(Event::Text(rest.to_owned().into()));
+        }
     }
 
     fn start(&mut self, tag: Tag<'a>) {
@@ -230,14 +253,6 @@ fn written<'n>(node: &'n Node) -> Option<&'n str> {
     }
 }
 
-/// Whether a link may be followed from a mail.
-fn leads_out(target: &str) -> bool {
-    let has =
-        |scheme: &str| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    let plain = !target.chars().any(|c| c.is_control() || c.is_whitespace());
-    plain && (has("https://") || has("http://") || has("mailto:"))
-}
-
 /// Without control characters, which a terminal would obey, and without those that turn the direction of what follows;
 /// character references can make any.
 fn printable(text: CowStr, lines: bool) -> CowStr {
@@ -251,15 +266,4 @@ fn printable(text: CowStr, lines: bool) -> CowStr {
     }
     let blank = |c: char| if matches!(c, '\n' | '\t' | '\r') { ' ' } else { '\u{fffd}' };
     text.chars().map(|c| if unfit(c) { blank(c) } else { c }).collect::<String>().into()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let hex = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while at < bytes.len() {
-        let decoded = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%').and_then(hex);
-        out.push(decoded.unwrap_or(bytes[at]));
-        at += if decoded.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
 }

@@ -148,7 +148,7 @@ impl fmt::Display for Notice {
             Self::EmptyReply => f.write_str("The work ended without a word to send. Reply to this mail to ask what was done."),
             Self::SessionGone { old } => write!(f, "The earlier conversation (ID {old}) is no longer kept, so this is a new one. If something from before matters, please repeat it in a reply."),
             Self::NotAParticipant { old } => write!(f, "You were not part of the conversation you replied to (ID {old}), so this is a new one of your own. If something from it matters, please repeat it in a reply."),
-            Self::ModelIgnored { asked, used } => write!(f, "A conversation keeps the model it began with, so this was answered by {used} and not by {asked}. Write a new mail to use {asked}."),
+            Self::ModelIgnored { asked, used } => write!(f, "A conversation keeps the model it began with, so this was answered by {used} and not by {asked}. Write `/model {asked}` as the first line of a reply, or a new mail, to use {asked}."),
             Self::UnknownModel { asked } => write!(f, "\"{}\" is not the name of a model that is known here, so the repository's usual one is used. Please write the name after the plus sign in small letters, as in `+opus`.", one_line(asked)),
             Self::Sandbox => f.write_str("The sandbox for this task could not be kept up, so the work was ended for safety. Reply to this mail to try again; if it stays so, tell the operator."),
             Self::LeftOut { names } => write!(f, "Not attached, because too many or too large together: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names)),

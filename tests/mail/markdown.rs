@@ -66,10 +66,30 @@ fn nothing_that_could_run_or_load_gets_through() {
 
 #[test]
 fn deep_or_endless_markdown_takes_a_moment_only() {
-    for one in [">", "- ", "*", "[", "![", "`", "|", "<", "&", "_a", "[a](", "1. ", "  - a\n", "# "] {
+    for one in [
+        ">",
+        "- ",
+        "*",
+        "[",
+        "![",
+        "`",
+        "|",
+        "<",
+        "&",
+        "_a",
+        "[a](",
+        "1. ",
+        "  - a\n",
+        "# ",
+        "http://",
+        "http://a)",
+        "http",
+    ] {
         let text = one.repeat((100 << 10) / one.len());
         let _ = (to_html(&text), to_text(&text, &[]));
     }
+    let text = format!("http://{}", ").".repeat(50 << 10));
+    let _ = (to_html(&text), to_text(&text, &[]));
 }
 
 fn files() -> Vec<File> {
@@ -135,6 +155,30 @@ fn a_link_that_leads_nowhere_from_a_mail_says_where_it_pointed() {
         assert_eq!(to_text(markdown, &files()), text, "{markdown}");
         assert!(!to_html(markdown).contains("<a"), "{markdown}");
     }
+}
+
+#[test]
+fn an_address_in_plain_words_is_a_link() {
+    let cases = [
+        ("See https://example.com/a_b_c?x=1&y=2.", "https://example.com/a_b_c?x=1&y=2"),
+        ("(as in https://example.com/a_(b), and so on)", "https://example.com/a_(b)"),
+        ("(http://example.com)", "http://example.com"),
+        ("**https://example.com/**", "https://example.com/"),
+        ("| a |\n|---|\n| https://example.com/x |", "https://example.com/x"),
+    ];
+    for (markdown, url) in cases {
+        let html = to_html(markdown);
+        let link = format!("<a href=\"{}\"", url.replace('&', "&amp;"));
+        assert!(html.contains(&link) && html.matches("<a ").count() == 1, "{markdown}: {html}");
+        assert!(shown(markdown).contains(&format!("<{url}>")), "{markdown}");
+    }
+    for markdown in
+        ["`https://example.com`", "xhttps://example.com", "https://", "    https://example.com", "ftp://x"]
+    {
+        assert!(!to_html(markdown).contains("<a "), "{markdown}");
+    }
+    let html = to_html("[see https://example.com/b](https://example.com/a)");
+    assert!(html.contains("href=\"https://example.com/a\"") && html.matches("<a ").count() == 1, "{html}");
 }
 
 #[test]
