@@ -9,7 +9,7 @@ use pulldown_cmark::{Alignment, CodeBlockKind, CowStr, Event, Tag, TagEnd, html}
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The cleaner's writer takes a quadratic time over one run of text: longer runs are written in pieces.
-const TEXT_BYTES: usize = 4 << 10;
+const TEXT_BYTES: usize = 512;
 
 /// What stands in the body of an HTML mail, and which files it shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
