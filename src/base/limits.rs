@@ -78,6 +78,10 @@ pub const REPLY_ATTACHMENT_COUNT: usize = 50;
 pub const LEFT_OUT_NAMES: usize = 20;
 /// The text of one answer; the rest is attached.
 pub const REPLY_TEXT_BYTES: usize = 256 << 10;
+/// One answer laid out; a table of a few bytes can have a hundred thousand cells.
+pub const REPLY_HTML_BYTES: usize = 1 << 20;
+/// Addresses in `Cc`: a mail to more people than that wants nobody's answer to all.
+pub const REPLY_CC_COUNT: usize = 50;
 /// Message-IDs in `References` (RFC 5322 wants the first and the last kept).
 pub const REFERENCES_COUNT: usize = 20;
 /// A composed mail: the attachments in base64, the text twice, and room.

@@ -62,6 +62,9 @@ pub struct Repo {
     /// Who may continue a session.
     #[serde(default)]
     pub session_access: SessionAccess,
+    /// Whether an answer goes, besides the sender, to those participants whom his mail was addressed to.
+    #[serde(default)]
+    pub reply_to_all: bool,
     /// Whether a person whose mail is genuine and who is not on the list is told so, once a day.
     #[serde(default)]
     pub refusal_notice: bool,

@@ -1,12 +1,16 @@
-//! Builds every mail that airut sends, by `lettre`. One letter, one sender, one recipient; what comes from a mail
-//! or an agent can fill a header's value, never make a header.
+//! Builds every mail that airut sends, by `lettre`. What comes from a mail or an agent can fill a header's value,
+//! never make a header.
+//!
+//! So that no program answers: `Auto-Submitted` (RFC 3834), and for Exchange its own word. No `Precedence`, which that
+//! RFC does not recommend and some take for bulk mail. No `Reply-To`: `From` is the address to reply to.
 
 use crate::base::address::Address;
 use crate::base::id::TaskId;
 use crate::base::limits;
 use crate::format::config;
-use crate::mail::decode::cut;
-use crate::mail::markdown;
+use crate::mail::decode::{self, cut};
+use crate::mail::headers;
+use crate::mail::markdown::{self, File, Html};
 use crate::mail::types;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -23,6 +27,7 @@ pub struct Letter {
     pub from: config::From,
     /// Everyone whose mail it answers.
     pub to: Vec<Address>,
+    pub cc: Vec<Address>,
     /// As it shall stand there; see `reply_subject`.
     pub subject: String,
     /// With angle brackets; see `message_id`.
@@ -87,34 +92,58 @@ impl Attachment {
 /// # Errors
 /// Where an address cannot be written into a mail.
 pub fn compose(letter: &Letter) -> Result<Vec<u8>> {
-    let mut attachments: Vec<SinglePart> = letter.attachments.iter().map(attached).collect();
-    let (text, whole) = text(letter);
-    attachments.extend(whole.as_ref().map(attached));
+    let (texts, whole) = texts(letter);
+    let files: Vec<File> =
+        letter.attachments.iter().enumerate().map(|(at, file)| known(at, file, &letter.message_id)).collect();
+    let page = document(&texts, &files, letter.footer.as_deref());
+    let html = single("text/html; charset=utf-8", &page.body);
+    let plain = single("text/plain; charset=utf-8; format=flowed", &plain(&texts, &files, letter));
+    let both = MultiPart::alternative().singlepart(plain);
+    let both = if page.shown.is_empty() {
+        both.singlepart(html)
+    } else {
+        let shown =
+            page.shown.iter().map(|at| part(&letter.attachments[*at], files[*at].content_id.as_deref()));
+        both.multipart(shown.fold(MultiPart::related().singlepart(html), MultiPart::singlepart))
+    };
+    let others = letter.attachments.iter().enumerate().filter(|(at, _)| !page.shown.contains(at));
+    let mut others = others.map(|(_, file)| file).chain(&whole).peekable();
+    let builder = head(letter)?;
+    let built = if others.peek().is_none() {
+        builder.multipart(both)
+    } else {
+        let mixed = MultiPart::mixed().multipart(both);
+        builder.multipart(others.fold(mixed, |mixed, file| mixed.singlepart(part(file, None))))
+    };
+    Ok(built.context("cannot build the mail")?.formatted())
+}
+
+fn head(letter: &Letter) -> Result<message::MessageBuilder> {
     let mut builder = message::Message::builder()
         .from(Mailbox::new(letter.from.name.as_deref().map(one_line), address(&letter.from.address)?))
         .subject(one_line(&letter.subject))
         .date(SystemTime::from(letter.date))
         .message_id(Some(letter.message_id.clone()))
-        .header(AutoSubmitted("auto-replied".to_owned()));
+        .header(AutoSubmitted("auto-replied".to_owned()))
+        .header(Suppress("DR, RN, NRN, OOF, AutoReply".to_owned()));
     for to in &letter.to {
         builder = builder.to(Mailbox::new(None, address(to)?));
+    }
+    for cc in &letter.cc {
+        builder = builder.cc(Mailbox::new(None, address(cc)?));
     }
     if let Some(id) = letter.in_reply_to.as_deref().filter(|id| is_message_id(id)) {
         builder = builder.in_reply_to(id.to_owned());
     }
     let references = references(&letter.references, None);
-    if !references.is_empty() {
-        builder = builder.references(references.join(" "));
-    }
-    let both = MultiPart::alternative_plain_html(plain(&text, letter), document(&text, letter));
-    let built = if attachments.is_empty() {
-        builder.multipart(both)
-    } else {
-        builder.multipart(
-            attachments.into_iter().fold(MultiPart::mixed().multipart(both), MultiPart::singlepart),
-        )
-    };
-    Ok(built.context("cannot build the mail")?.formatted())
+    Ok(if references.is_empty() { builder } else { builder.references(references.join(" ")) })
+}
+
+/// Everyone a mail of ours goes to, as its headers say: what was written once is sent so in every attempt.
+#[must_use]
+pub fn recipients(mail: &[u8]) -> Vec<Address> {
+    let headers = headers::headers(mail).unwrap_or_default();
+    headers.all("To").chain(headers.all("Cc")).flat_map(decode::addresses).collect()
 }
 
 /// A request as if `from` had mailed it, for one that the operator gives by hand.
@@ -132,47 +161,83 @@ pub fn request(from: &Address, to: &Address, message_id: &str, subject: &str, te
     Ok(built.formatted())
 }
 
-/// The answer within its limit; a longer one as a file as well.
-fn text(letter: &Letter) -> (String, Option<Attachment>) {
-    let mut paragraphs = letter.notices.clone();
+/// What the mail says, each a text of its own in Markdown, so that none can reach into another; and an answer beyond
+/// its limit as a file.
+fn texts(letter: &Letter) -> (Vec<String>, Option<Attachment>) {
     let answer = letter.markdown.trim();
-    if answer.len() <= limits::REPLY_TEXT_BYTES {
-        paragraphs.push(answer.to_owned());
-        return (paragraphs.join("\n\n").trim().to_owned(), None);
+    let mut texts = vec![letter.notices.join("\n\n")];
+    if !letter.notices.is_empty() && !answer.is_empty() {
+        // What airut says is not what Claude says.
+        texts.push("---".to_owned());
     }
-    paragraphs.push(cut(answer, limits::REPLY_TEXT_BYTES).to_owned());
-    paragraphs.push(
-        "*(The answer is longer than a mail should be; all of it is attached as answer.md.)*".to_owned(),
-    );
-    let whole = Attachment::file("answer.md".to_owned(), answer.as_bytes().to_vec());
-    (paragraphs.join("\n\n"), Some(whole))
-}
-
-/// Markdown is made to be read as it is.
-fn plain(text: &str, letter: &Letter) -> String {
-    let footer = letter.footer.as_ref().map(|footer| format!("\n\n-- \n{footer}")).unwrap_or_default();
-    format!("{text}{footer}\n")
-}
-
-fn document(text: &str, letter: &Letter) -> String {
-    let body = markdown::to_html(text);
-    let footer = letter.footer.as_deref().map(|footer| {
-        format!("<hr style=\"border:none;border-top:1px solid #9ca3af\">\n<p style=\"font-size:12px;color:#6b7280\">{}</p>\n", escaped(footer))
+    texts.push(cut(answer, limits::REPLY_TEXT_BYTES).to_owned());
+    let whole = (answer.len() > limits::REPLY_TEXT_BYTES).then(|| {
+        texts.push(
+            "*(The answer is longer than a mail should be; all of it is attached as answer.md.)*".to_owned(),
+        );
+        Attachment::file("answer.md".to_owned(), answer.as_bytes().to_vec())
     });
-    format!(
-        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\"></head>\n\
-         <body style=\"font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5;max-width:50em\">\n\
-         {body}{}</body></html>\n",
-        footer.unwrap_or_default()
-    )
+    texts.retain(|text| !text.trim().is_empty());
+    (texts, whole)
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// A file as the text may refer to it. Pictures that every mail program knows are shown where it does.
+fn known(at: usize, file: &Attachment, message_id: &str) -> File {
+    let is_shown =
+        matches!(file.content_type.as_str(), "image/png" | "image/jpeg" | "image/gif" | "image/webp");
+    let id = message_id.trim_matches(['<', '>']);
+    File { name: file.name.clone(), content_id: is_shown.then(|| format!("file{}.{id}", at + 1)) }
 }
 
-/// Always base64: line ends of a file must not change on the way.
-fn attached(file: &Attachment) -> SinglePart {
+fn plain(texts: &[String], files: &[File], letter: &Letter) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| markdown::to_text(text, files)).collect();
+    let footer = letter.footer.as_ref().map(|footer| format!("\n\n-- \n{}", one_line(footer)));
+    format!("{}{}\n", texts.join("\n\n"), footer.unwrap_or_default())
+}
+
+fn document(texts: &[String], files: &[File], footer: Option<&str>) -> Html {
+    let mut page = Html::default();
+    for text in texts {
+        let html = markdown::to_html(text, files);
+        page.body.push_str(&html.body);
+        page.shown.extend(html.shown);
+    }
+    let footer = footer.map(|footer| {
+        format!(
+            "<hr style=\"border:none;border-top:1px solid #8b8b8b\">\n<p style=\"font-size:12px;opacity:0.75\">{}</p>\n",
+            markdown::escaped(&one_line(footer))
+        )
+    });
+    page.body = format!("{PAGE}{}{}</body></html>\n", page.body, footer.unwrap_or_default());
+    page
+}
+
+/// Both ways to say that light and dark will do: Apple Mail reads one or the other, by its age.
+const PAGE: &str = "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\">\
+<meta name=\"viewport\" content=\"width=device-width\">\
+<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"supported-color-schemes\" content=\"light dark\">\
+<style>:root{color-scheme:light dark;supported-color-schemes:light dark}</style></head>\n\
+<body style=\"font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5;\
+max-width:50em;overflow-wrap:break-word\">\n";
+
+/// A text part whose lines are short enough for every mail system, whatever the text's.
+fn single(kind: &str, text: &str) -> SinglePart {
+    // Here, since the library takes a quadratic time for it.
+    let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    // Three bytes for each that is not ASCII, or four for any three.
+    let beyond = text.bytes().filter(|byte| !byte.is_ascii()).count();
+    let encoding = if beyond > text.len() / 6 {
+        ContentTransferEncoding::Base64
+    } else {
+        ContentTransferEncoding::QuotedPrintable
+    };
+    let body = Body::new_with_encoding(text, encoding).unwrap_or_else(Body::new);
+    SinglePart::builder().header(ContentType::parse(kind).unwrap_or(ContentType::TEXT_PLAIN)).body(body)
+}
+
+/// A file as it goes along, or as it is shown where the text refers to its Content-ID. Always base64: line ends of a
+/// file must not change on the way.
+fn part(file: &Attachment, content_id: Option<&str>) -> SinglePart {
     // A message may not be encoded (RFC 2046 section 5.2.1), so that it travels as bytes.
     let kind = if file.content_type.starts_with("message/") || file.content_type.starts_with("multipart/") {
         "application/octet-stream"
@@ -182,7 +247,12 @@ fn attached(file: &Attachment) -> SinglePart {
     let kind = ContentType::parse(kind).unwrap_or(octets());
     let bytes = file.bytes.clone();
     let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64).unwrap_or_else(Body::new);
-    message::Attachment::new(one_line(&file.name)).body(body, kind)
+    let name = one_line(&file.name);
+    match content_id {
+        Some(id) => message::Attachment::new_inline_with_name(id.to_owned(), name),
+        None => message::Attachment::new(name),
+    }
+    .body(body, kind)
 }
 
 fn octets() -> ContentType {
@@ -203,20 +273,27 @@ fn is_message_id(id: &str) -> bool {
     id.starts_with('<') && id.ends_with('>') && id.len() <= 500 && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// RFC 3834: no other program answers this mail.
-#[derive(Clone)]
-struct AutoSubmitted(String);
+/// A header with a name of its own; its values are ours.
+macro_rules! header {
+    ($type:ident, $name:literal) => {
+        #[derive(Clone)]
+        struct $type(String);
 
-impl Header for AutoSubmitted {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
+        impl Header for $type {
+            fn name() -> HeaderName {
+                HeaderName::new_from_ascii_str($name)
+            }
 
-    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self(text.to_owned()))
-    }
+            fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+                Ok(Self(text.to_owned()))
+            }
 
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), self.0.clone())
-    }
+            fn display(&self) -> HeaderValue {
+                HeaderValue::new(Self::name(), self.0.clone())
+            }
+        }
+    };
 }
+
+header!(AutoSubmitted, "Auto-Submitted");
+header!(Suppress, "X-Auto-Response-Suppress");

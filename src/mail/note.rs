@@ -24,6 +24,7 @@ pub fn compose(
     compose::compose(&compose::Letter {
         from: from.clone(),
         to: vec![to.clone()],
+        cc: Vec::new(),
         subject: format!("Re: {}", topic(&mail.subject)).trim_end().to_owned(),
         message_id: format!("<airut.note.{key}@{}>", from.address.domain()),
         references: compose::references(&mail.references, mail.message_id.as_deref()),

@@ -82,8 +82,16 @@ pub enum Notice {
     },
     /// The sandbox or its proxy did not start or ended early.
     Sandbox,
-    /// Files for the answer that could not go with it.
+    /// Files for the answer that were too many, or too large together.
     LeftOut {
+        names: Vec<String>,
+    },
+    /// Files that no answer can take along.
+    NeverSent {
+        names: Vec<String>,
+    },
+    /// Files that the mail server did not take.
+    Refused {
         names: Vec<String>,
     },
     Internal,
@@ -148,15 +156,27 @@ impl fmt::Display for Notice {
             Self::EmptyReply => f.write_str("The work ended without a word to send. Reply to this mail to ask what was done."),
             Self::SessionGone { old } => write!(f, "The earlier conversation (ID {old}) is no longer kept, so this is a new one. If something from before matters, please repeat it in a reply."),
             Self::NotAParticipant { old } => write!(f, "You were not part of the conversation you replied to (ID {old}), so this is a new one of your own. If something from it matters, please repeat it in a reply."),
-            Self::ModelIgnored { asked, used } => write!(f, "A conversation keeps the model it began with, so this was answered by {used} and not by {asked}. Write a new mail to use {asked}."),
+            Self::ModelIgnored { asked, used } => write!(f, "A conversation keeps the model it began with, so this was answered by {used} and not by {asked}. Write `/model {asked}` as the first line of a reply, or a new mail, to use {asked}."),
             Self::UnknownModel { asked } => write!(f, "\"{}\" is not the name of a model that is known here, so the repository's usual one is used. Please write the name after the plus sign in small letters, as in `+opus`.", one_line(asked)),
             Self::Sandbox => f.write_str("The sandbox for this task could not be kept up, so the work was ended for safety. Reply to this mail to try again; if it stays so, tell the operator."),
-            Self::LeftOut { names } => {
-                write!(f, "Not attached, because too large together, too many or not readable: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names, 0))
-            }
+            Self::LeftOut { names } => write!(f, "Not attached, because too many or too large together: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names, 0)),
+            Self::NeverSent { names } => write!(f, "Not attached, because too large for any mail or no plain file: {}. Reply to this mail to get it in another way, in parts for example.", listed(names, 0)),
+            Self::Refused { names } if names.len() > 1 => write!(f, "The mail server did not take this mail with its files, so it comes without them: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names, 0)),
+            Self::Refused { names } => write!(f, "The mail server did not take this mail with its file, so it comes without it: {}. Reply to this mail to get it in another way, in parts for example.", listed(names, 0)),
             Self::Internal => f.write_str("Something went wrong on our side, and the operator can see what. Reply to this mail to try again."),
         }
     }
+}
+
+/// The names, and how many more there are beside them; not all, where somebody left a million files.
+fn listed(names: &[String], more: usize) -> String {
+    let shown = names.iter().take(limits::LEFT_OUT_NAMES).map(|name| format!("`{}`", one_line(name)));
+    let mut listed = shown.collect::<Vec<_>>().join(", ");
+    let more = more + names.len().saturating_sub(limits::LEFT_OUT_NAMES);
+    if more > 0 {
+        listed.push_str(&format!(" and {more} more"));
+    }
+    listed
 }
 
 /// A time for people who may be anywhere.
@@ -191,12 +211,6 @@ fn fenced(text: &str) -> String {
     let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("\n\n{fence}\n{shown}\n{fence}")
-}
-
-fn listed(names: &[String], more: usize) -> String {
-    let mut names: Vec<String> = names.iter().map(|name| format!("`{}`", one_line(name))).collect();
-    names.extend((more > 0).then(|| format!("{more} more")));
-    names.join(", ")
 }
 
 pub fn one_line(text: &str) -> String {

@@ -73,7 +73,8 @@ print reaches them, and nobody can be asked while you work; where something is u
 
 - /workspace is a git checkout of the repository, and where you are.
 - /inbox holds the files that came with the mails. It can only be read.
-- /outbox is for files to send: whatever you put there is attached to your answer ({megabytes} MB in all).
+- /outbox is for files to send: whatever you put there is attached to your answer ({megabytes} MB in all), and a PNG, JPEG, GIF or WebP \
+is shown where your answer has ![what it shows](/outbox/NAME).
 - /storage is yours to keep files in.
 
 Only /workspace, /storage, /inbox, /outbox and your memory of this conversation last from one mail to the next; anything else, \

@@ -68,7 +68,7 @@ fn the_example_is_sound_and_has_the_defaults() {
     assert_eq!((repo.session_max_age_days, repo.max_sessions), (7, 100));
     assert_eq!(repo.limits, airut::format::config::Limits::default());
     assert_eq!(repo.session_access, airut::format::config::SessionAccess::Participants);
-    assert!(!repo.refusal_notice);
+    assert!(!repo.refusal_notice && !repo.reply_to_all);
     assert!(!repo.allow_unsandboxed);
     assert_eq!(repo.storage_dir.as_deref(), Some(Path::new("/home/a/.local/state/airut/my-project")));
     assert_eq!(repo.mail.from.name.as_deref(), Some("Airut"));

@@ -1,4 +1,6 @@
-use airut::mail::compose::{Attachment, Letter, ack_message_id, compose, footer, message_id, references};
+use airut::mail::compose::{
+    Attachment, Letter, ack_message_id, compose, footer, message_id, recipients, references,
+};
 use airut::mail::mime;
 use airut::mail::parse::read;
 use airut::rule::route::own_ids;
@@ -7,6 +9,7 @@ fn letter() -> Letter {
     Letter {
         from: "Airut <airut@example.com>".to_owned().try_into().unwrap(),
         to: vec!["you@example.com".parse().unwrap()],
+        cc: vec![],
         subject: "Re: [ID:3fa9c1d2] Größe".to_owned(),
         message_id: message_id(&"3fa9c1d2.1".parse().unwrap(), "abcd", "example.com"),
         in_reply_to: Some("<m2@example.com>".to_owned()),
@@ -36,7 +39,7 @@ fn a_letter_is_read_back_as_it_was_meant() {
     assert_eq!(mail.in_reply_to.as_deref(), Some("<m2@example.com>"));
     assert_eq!(mail.references, ["<m1@example.com>", "<m2@example.com>"]);
     assert_eq!(mail.date.unwrap().to_string(), "2026-01-05T09:00:00Z");
-    assert_eq!(mail.request, "A word first.\n\n# Done\n\nSee **this**: ü.");
+    assert_eq!(mail.request, "A word first.\n\n* * *\n\nDone\n====\n\nSee *this*: ü.");
     assert!(mail.full_text.ends_with("$0.12 · 3 turns"), "{}", mail.full_text);
     let files: Vec<_> = mail
         .attachments
@@ -65,8 +68,7 @@ fn both_forms_of_the_text_are_there() {
     let kinds: Vec<&str> = whole.parts.iter().map(|part| part.kind.value.as_str()).collect();
     assert_eq!(kinds, ["text/plain", "text/html"]);
     assert!(
-        whole.parts[1].text().contains("<h1>Done</h1>")
-            && whole.parts[1].text().contains("$0.12 · 3 turns</p>")
+        whole.parts[1].text().contains(">Done</h1>") && whole.parts[1].text().contains("$0.12 · 3 turns</p>")
     );
 }
 
@@ -88,6 +90,48 @@ fn nothing_that_was_mailed_or_printed_can_make_a_header() {
         assert!(part.headers.first("Bcc").is_none() && part.headers.broken().is_empty());
     }
     assert!(!mime::message(&raw).parts[0].parts[1].text().contains("<script>"));
+}
+
+#[test]
+fn it_goes_to_those_whom_its_headers_name() {
+    let mut letter = letter();
+    letter.cc = vec!["two@example.com".parse().unwrap()];
+    letter.to.extend((0..30).map(|n| format!("someone-with-a-long-name-{n}@example.com").parse().unwrap()));
+    letter.to.push("o'brien+x@sub.example.com".parse().unwrap());
+    let wanted: Vec<_> = letter.to.iter().chain(&letter.cc).cloned().collect();
+    assert_eq!(recipients(&compose(&letter).unwrap()), wanted);
+}
+
+#[test]
+fn every_line_is_short_and_nothing_is_lost_whatever_the_text() {
+    for line in ["x".repeat(5000), "ä".repeat(5000), "表".repeat(5000), "= ".repeat(5000), ".\n".repeat(500)]
+    {
+        let mut letter = letter();
+        letter.markdown = format!("```\n{}\n```", line.trim());
+        letter.references = (0..40).map(|n| format!("<{}{n}@example.com>", "r".repeat(400))).collect();
+        letter.subject = format!("Re: {}", "größe ".repeat(60));
+        let raw = compose(&letter).unwrap();
+        let long = |limit: usize| raw.split(|byte| *byte == b'\n').find(|line| line.len() > limit);
+        assert!(long(450).is_none(), "{:?}", long(450).map(String::from_utf8_lossy));
+        let body = raw.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        assert!(raw[body..].split(|byte| *byte == b'\n').all(|line| line.len() <= 78));
+        let mail = read(&raw).unwrap();
+        let kept = mail.request.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+        assert!(kept.contains(line.trim()), "{}", &line[..6]);
+    }
+}
+
+#[test]
+fn a_megabyte_of_anything_takes_a_moment_only() {
+    for one in
+        ["word ", "x", "\n", "> ", "- a\n", "|a|b|\n", "\u{202e}", "&#27;", "![a](b.png)", "https://a.b "]
+    {
+        let mut letter = letter();
+        letter.markdown = one.repeat((1 << 20) / one.len());
+        letter.attachments.push(Attachment::file("b.png".to_owned(), vec![0; 10]));
+        let raw = compose(&letter).unwrap();
+        assert!(raw.len() < 12 << 20, "{one:?}: {}", raw.len());
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod prompt;
 mod markdown;
 mod compose;
 mod notice;
+mod replies;
 mod folder;
 mod imap;
 mod maildir;

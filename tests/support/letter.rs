@@ -113,9 +113,10 @@ impl Answer {
         Some(part.get_body().unwrap().replace("\r\n", "\n"))
     }
 
-    /// The plain text.
+    /// The plain text, as a mail program shows it: a line that ends in a blank goes on (RFC 3676).
     pub fn text(&self) -> String {
-        self.body("text/plain").unwrap_or_default()
+        let text = self.body("text/plain").unwrap_or_default();
+        text.replace("\n-- \n", "\n--\n").replace(" \n", " ")
     }
 
     pub fn html(&self) -> Option<String> {

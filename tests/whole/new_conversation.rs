@@ -30,7 +30,7 @@ fn a_mail_is_acknowledged_then_answered_by_the_real_claude_code_in_its_thread() 
     assert_eq!(world.run(&["reply"]).ok().stdout, ready);
     let answer = world.answers(&repo, 2).remove(1);
     assert!(acknowledgement.text().contains("opus is working on it"), "{}", acknowledgement.text());
-    assert!(answer.text().contains("It is *said*."), "{}", answer.text());
+    assert!(answer.text().contains("It is _said_."), "{}", answer.text());
     assert!(answer.html().unwrap().contains("<em>said</em>"));
 
     let session = &repo.sessions()[0];

@@ -1,5 +1,6 @@
 //! The mail for one ticket: the answer or the acknowledgement, what airut has to say beside it, and the files.
 
+use crate::base::address::Address;
 use crate::base::id::Model;
 use crate::base::limits;
 use crate::disk::queue::Ticket;
@@ -14,7 +15,7 @@ use crate::mail::notice::Notice;
 use crate::mail::parse;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use std::io::Read;
+use std::io::Read as _;
 use std::path::Path;
 
 /// What a mail is made of.
@@ -42,21 +43,17 @@ impl Letter<'_> {
             last.message_id.clone().or_else(|| mail.as_ref().and_then(|mail| mail.message_id.clone()));
         let mut references = mail.map(|mail| mail.references).unwrap_or_default();
         references.extend(session.iter().flat_map(|session| session.thread.iter().cloned()));
-        let (mut notices, markdown, footer, mut attachments) = if self.ticket.acknowledgement {
+        let (notices, markdown, footer, attachments) = if self.ticket.acknowledgement {
             (vec![self.acknowledgement(session.as_ref())], String::new(), None, Vec::new())
         } else {
             let (files, left_out) = self.files();
-            let mut notices = self.notices();
-            notices.extend(left_out_notice(left_out));
+            let notices = [self.notices(), left_out].concat();
             (notices, self.task.answer.clone().unwrap_or_default(), self.footer(), files)
         };
-        if self.bare && !attachments.is_empty() {
-            let names = attachments.drain(..).map(|file| file.name).collect();
-            notices.extend(left_out_notice(names));
-        }
         compose::compose(&compose::Letter {
             from: self.repo.config.mail.from.clone(),
             to: self.task.senders(),
+            cc: session.as_ref().map(|session| self.copies(session)).unwrap_or_default(),
             subject: compose::reply_subject(&self.dir.id, &subject),
             message_id: self.message_id.to_owned(),
             references: compose::references(&references, in_reply_to.as_deref()),
@@ -67,6 +64,31 @@ impl Letter<'_> {
             footer,
             attachments,
         })
+    }
+
+    /// The participants, besides the senders, whom their mails were addressed to.
+    fn copies(&self, session: &Session) -> Vec<Address> {
+        let config = &self.repo.config;
+        if !config.reply_to_all || self.ticket.acknowledgement || self.task.command.is_some() {
+            return Vec::new();
+        }
+        let (own, senders) = (config.mail.from.address.untagged(), self.task.senders());
+        let is_wanted = |address: &Address| {
+            let may_write = config.authorized_senders.iter().any(|pattern| pattern.matches(address));
+            may_write
+                && session.participants.contains(address)
+                && address.untagged() != own
+                && !senders.contains(address)
+        };
+        let mails = self.task.messages.iter().filter_map(|message| self.original(&message.file));
+        let addressed = mails.flat_map(|mail| [mail.to, mail.cc].concat());
+        let mut copies = Vec::new();
+        for address in addressed.filter(is_wanted) {
+            if copies.len() < limits::REPLY_CC_COUNT && !copies.contains(&address) {
+                copies.push(address);
+            }
+        }
+        copies
     }
 
     fn original(&self, file: &str) -> Option<parse::Mail> {
@@ -81,6 +103,10 @@ impl Letter<'_> {
 
     fn notices(&self) -> Vec<String> {
         let mut notices = self.task.notes.clone();
+        if self.bare && self.task.command.as_deref() == Some("/resend") {
+            // That the file is attached, which it is not.
+            notices.truncate(0);
+        }
         match &self.task.failure {
             Some(failure) => notices.push(self.told(failure).to_string()),
             None if self.task.answer.is_none() && self.task.command.is_none() => {
@@ -130,43 +156,55 @@ impl Letter<'_> {
         compose::footer(&parts)
     }
 
-    /// The regular files of the task's outbox within the budget, and the names of what is left out.
+    /// The regular files of the task's outbox within the budget, and what is to be said of the others.
     fn files(&self) -> (Vec<Attachment>, Vec<String>) {
         let outbox = self.dir.task_dir(self.task.number).join("outbox");
-        let (mut files, mut left_out) = (Vec::new(), Vec::new());
+        let (mut files, mut later, mut never) = (Vec::new(), Vec::new(), Vec::new());
         let mut budget = limits::REPLY_ATTACHMENT_BYTES;
         let mut entries: Vec<_> =
             std::fs::read_dir(&outbox).into_iter().flatten().filter_map(Result::ok).collect();
         entries.sort_by_key(std::fs::DirEntry::file_name);
-        for entry in entries {
-            let shown = entry.file_name().to_string_lossy().into_owned();
-            let name = names::clean(&shown).unwrap_or_else(|| "file".to_owned());
+        let cleaned = entries.iter().map(|entry| names::clean(&entry.file_name().to_string_lossy()));
+        let cleaned: Vec<String> = cleaned.map(|name| name.unwrap_or_else(|| "file".to_owned())).collect();
+        for (entry, name) in entries.iter().zip(names::unique_names(&cleaned, &[])) {
             match read_within(&entry.path(), budget) {
-                Ok(bytes) if files.len() < limits::REPLY_ATTACHMENT_COUNT => {
+                Read::All(bytes) if files.len() < limits::REPLY_ATTACHMENT_COUNT => {
                     budget -= bytes.len() as u64;
                     files.push(Attachment::file(name, bytes));
                 }
-                _ => left_out.push(shown),
+                Read::All(_) | Read::Beyond => later.push(name),
+                Read::Never => never.push(name),
             }
         }
-        (files, left_out)
+        let refused = if self.bare { files.drain(..).map(|file| file.name).collect() } else { Vec::new() };
+        let told = [
+            (Notice::Refused { names: refused.clone() }, refused),
+            (Notice::LeftOut { names: later.clone() }, later),
+            (Notice::NeverSent { names: never.clone() }, never),
+        ];
+        let told = told.into_iter().filter(|(_, names)| !names.is_empty());
+        (files, told.map(|(notice, _)| notice.to_string()).collect())
     }
 }
 
-/// Names what could not go with the mail; not all of it, where the agent left a million files.
-fn left_out_notice(mut names: Vec<String>) -> Option<String> {
-    let more = names.len().saturating_sub(limits::LEFT_OUT_NAMES);
-    names.truncate(limits::LEFT_OUT_NAMES);
-    if more > 0 {
-        names.push(format!("and {more} more"));
-    }
-    (!names.is_empty()).then(|| Notice::LeftOut { names }.to_string())
+/// What there is of a file for a mail.
+enum Read {
+    All(Vec<u8>),
+    /// More than there is room for now.
+    Beyond,
+    /// More than any mail takes, or no regular file.
+    Never,
 }
 
-fn read_within(path: &Path, budget: u64) -> Result<Vec<u8>> {
-    let file = write::open_untrusted(path)?;
+fn read_within(path: &Path, budget: u64) -> Read {
+    let Ok(file) = write::open_untrusted(path) else { return Read::Never };
+    if file.metadata().is_ok_and(|meta| meta.len() > limits::REPLY_ATTACHMENT_BYTES) {
+        return Read::Never;
+    }
     let mut bytes = Vec::new();
-    file.take(budget + 1).read_to_end(&mut bytes)?;
-    anyhow::ensure!(bytes.len() as u64 <= budget, "too large");
-    Ok(bytes)
+    match file.take(budget + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 <= budget => Read::All(bytes),
+        Ok(_) => Read::Beyond,
+        Err(_) => Read::Never,
+    }
 }

@@ -107,11 +107,11 @@ fn one(repo: &Repo, ticket: &Ticket, transport: &mut Transport, talk: &dyn Talk)
         queue.remove(Stage::Finished, ticket)?;
         return Ok(false);
     };
-    let to = task.senders();
     let bytes = match composed {
         Ok(bytes) => bytes,
         Err(error) => return settle(repo, ticket, Err(Unsent::Temporary(format!("{error:#}")))),
     };
+    let to = compose::recipients(&bytes);
     if ticket.acknowledgement {
         return settle(repo, ticket, transport.send_note(&to, &bytes));
     }

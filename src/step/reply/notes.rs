@@ -7,7 +7,7 @@ use crate::disk::layout::Stage;
 use crate::disk::repo::Repo;
 use crate::disk::write;
 use crate::exec::interrupt::Interrupt;
-use crate::mail::parse;
+use crate::mail::compose;
 use crate::step::reply::transport::{Transport, Unsent};
 use crate::step::report::Report;
 use anyhow::{Context, Result, anyhow};
@@ -42,7 +42,7 @@ pub fn send(
 fn one(repo: &Repo, key: &MessageKey, transport: &mut Transport) -> Result<()> {
     let path = repo.queue().message(Stage::Finished, key);
     let Some(bytes) = write::read(&path, limits::COMPOSED_BYTES)? else { return Ok(()) };
-    let to = parse::read(&bytes)?.to;
+    let to = compose::recipients(&bytes);
     match transport.send_note(&to, &bytes) {
         Ok(()) => write::remove(&path),
         Err(Unsent::Permanent(why)) => {

@@ -1,10 +1,12 @@
 use crate::step::stand::{BOSS, Stand};
 use crate::support::letter::{Answer, Letter};
+use crate::support::world::Setup;
 use airut::base::id::TaskId;
 use airut::base::limits;
 use airut::disk::layout::Stage;
 use airut::disk::queue::Ticket;
 use airut::format::task::{DeliveryState, Reason, Task};
+use airut::mail::mime;
 use jiff::Timestamp;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -32,6 +34,10 @@ fn it_stays_in_its_thread_and_says_that_a_program_wrote_it() {
     assert!(mail.header("References").unwrap().contains(original.as_str()));
     assert_eq!(mail.header("Subject").unwrap(), format!("Re: [ID:{}] Grüße an alle", id.session));
     assert_eq!(mail.header("Auto-Submitted").unwrap(), "auto-replied");
+    assert_eq!(mail.header("X-Auto-Response-Suppress").unwrap(), "DR, RN, NRN, OOF, AutoReply");
+    for name in ["Cc", "Reply-To", "Precedence", "Return-Receipt-To", "Disposition-Notification-To"] {
+        assert!(mail.header(name).is_none(), "{name}");
+    }
     assert_eq!(mail.header("To").unwrap(), BOSS);
     assert!(mail.header("From").unwrap().contains(&stand.told.address));
     assert!(mail.header("Message-ID").unwrap().starts_with(&format!("<airut.{id}.")));
@@ -71,6 +77,7 @@ fn only_regular_files_go_out_and_the_rest_is_named() {
     for name in ["link.txt", "inner.txt", "folder", "fifo", "large.bin"] {
         assert!(mail.text().contains(name), "{name}: {}", mail.text());
     }
+    assert!(!mail.text().contains("/resend"), "none of them could be sent that way: {}", mail.text());
     assert!(!String::from_utf8_lossy(&mail.raw).contains("host secret"));
 }
 
@@ -87,7 +94,11 @@ fn the_files_share_one_budget() {
     );
     let names: Vec<_> = mail.attachments().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["a.bin", "c.bin"]);
-    assert!(mail.text().contains("b.bin"));
+    assert!(
+        mail.text().contains("`b.bin`. To get one of them, reply with `/resend NAME`"),
+        "{}",
+        mail.text()
+    );
 }
 
 #[test]
@@ -116,6 +127,89 @@ fn an_answer_to_several_goes_to_each_of_them_once() {
     let (mail, args) = stand.sent().pop().unwrap();
     assert_eq!(mail.header("To").unwrap(), format!("{BOSS}, colleague@example.com"));
     assert!(args.trim().ends_with(&format!("-- {BOSS} colleague@example.com")), "{args}");
+}
+
+#[test]
+fn an_answer_goes_to_the_sender_alone_unless_it_is_set_otherwise() {
+    let colleague = "colleague@example.com";
+    let ask = |toml: &str, answer: &dyn Fn(&Stand, &TaskId)| {
+        let mut setup = Setup::stand_in("#!/bin/sh\n");
+        setup.toml.push_str(toml);
+        let stand = Stand::with(&setup);
+        let own = stand.told.address.replace('@', "+opus@");
+        let letter = stand.letter("Hello", "One.").header(
+            "Cc",
+            &format!("Both <{colleague}>, {BOSS}, {own}, {colleague}, stranger@elsewhere.example"),
+        );
+        let id = stand.arrive(&letter);
+        answer(&stand, &id);
+        stand.reply();
+        stand.sent()
+    };
+    let both = |stand: &Stand, id: &TaskId| stand.finish(id, |_| {});
+    for (mail, args) in ask("", &both) {
+        assert!(mail.header("Cc").is_none() && args.trim().ends_with(&format!("-- {BOSS}")), "{args}");
+    }
+    let sent = ask("reply_to_all = true\n", &both);
+    let (acknowledgement, args) = &sent[0];
+    assert!(acknowledgement.header("Cc").is_none() && args.trim().ends_with(&format!("-- {BOSS}")), "{args}");
+    let (answer, args) = &sent[1];
+    assert_eq!((answer.header("To").unwrap(), answer.header("Cc").unwrap()), (BOSS.into(), colleague.into()));
+    assert!(args.trim().ends_with(&format!("-- {BOSS} {colleague}")), "{args}");
+    // Who was taken off the list, or is no participant, gets nothing.
+    let alone = |stand: &Stand, id: &TaskId| {
+        let mut known = stand.session(&id.session).participants;
+        known.retain(|address| address.to_string() == BOSS);
+        stand.guard(&id.session).update(|session| session.participants = known).unwrap();
+        both(stand, id);
+    };
+    assert!(ask("reply_to_all = true\n", &alone).iter().all(|(mail, _)| mail.header("Cc").is_none()));
+    let command = |stand: &Stand, id: &TaskId| {
+        stand.finish(id, |task| task.command = Some("/status".to_owned()));
+    };
+    assert!(ask("reply_to_all = true\n", &command).iter().all(|(mail, _)| mail.header("Cc").is_none()));
+}
+
+#[test]
+fn a_picture_is_shown_in_its_place_and_the_other_files_are_attached() {
+    let (_, _, mail) = answer(
+        |stand, id| {
+            let outbox = stand.file(id, "outbox");
+            fs::write(outbox.join("chart.png"), b"\x89PNG").unwrap();
+            fs::write(outbox.join("drawing.svg"), "<svg/>").unwrap();
+            fs::write(outbox.join("unnamed.jpg"), "x").unwrap();
+        },
+        |task| task.answer = Some("![Chart](/outbox/chart.png) ![Drawing](drawing.svg)".to_owned()),
+    );
+    let whole = mime::message(&mail.raw);
+    let kinds = |part: &mime::Part| part.parts.iter().map(|part| part.kind.value.clone()).collect::<Vec<_>>();
+    assert_eq!(kinds(&whole), ["multipart/alternative", "image/svg+xml", "image/jpeg"]);
+    let both = &whole.parts[0];
+    assert_eq!(kinds(both), ["text/plain", "multipart/related"]);
+    assert_eq!(kinds(&both.parts[1]), ["text/html", "image/png"]);
+    let picture = &both.parts[1].parts[1];
+    let id = picture.headers.first("Content-ID").unwrap();
+    let shown = format!("<img src=\"cid:{}\" alt=\"Chart\"", id.trim_matches(['<', '>']));
+    assert!(both.parts[1].parts[0].text().contains(&shown), "{id}");
+    assert_eq!((picture.disposition.value.as_str(), picture.name()), ("inline", Some("chart.png")));
+    assert!(mail.text().starts_with("[Chart: chart.png] [Drawing: drawing.svg]"), "{}", mail.text());
+}
+
+#[test]
+fn a_name_that_misleads_is_cleaned_and_two_that_become_one_are_told_apart() {
+    let (_, _, mail) = answer(
+        |stand, id| {
+            for name in ["a\u{202e}fdp.exe", "one\u{200b}.txt", "one.txt", "x\r\nBcc: eve@example.org"] {
+                fs::write(stand.file(id, "outbox").join(name), "x").unwrap();
+            }
+            fs::create_dir(stand.file(id, "outbox").join("b\u{202e}gnp.dir")).unwrap();
+        },
+        |_| {},
+    );
+    let names: Vec<_> = mail.attachments().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["afdp.exe", "one.txt", "one-2.txt", "xBcc: eve@example.org"]);
+    assert!(mail.text().contains("`bgnp.dir`"), "{}", mail.text());
+    assert!(mail.header("Bcc").is_none());
 }
 
 #[test]

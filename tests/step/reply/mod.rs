@@ -144,6 +144,26 @@ fn a_mail_refused_with_its_files_is_sent_without_and_names_them() {
 }
 
 #[test]
+fn a_file_sent_alone_and_refused_is_not_said_to_be_attached() {
+    let (stand, id) = answered();
+    fs::create_dir(stand.file(&id, "outbox")).unwrap();
+    fs::write(stand.file(&id, "outbox/report.pdf"), "x").unwrap();
+    stand.sendmail_ends_with("grep -q 'filename=' sent/$n.eml && exit 65; exit 0");
+    stand.reply();
+    let first = stand.sent().pop().unwrap().0.text();
+    assert!(first.contains("did not take") && first.contains("The answer."), "{first}");
+    stand.arrive(&stand.reply_to(&id.session, "/resend report.pdf"));
+    stand.reply();
+    let second = stand.sent().pop().unwrap().0.text();
+    assert!(second.contains("did not take") && !second.contains("Attached is"), "{second}");
+    stand.sendmail_ends_with("exit 0");
+    stand.arrive(&stand.reply_to(&id.session, "/resend `report.pdf`"));
+    stand.reply();
+    let third = stand.sent().pop().unwrap().0;
+    assert_eq!(third.attachments(), [("report.pdf".to_owned(), b"x".to_vec())]);
+}
+
+#[test]
 fn cut_while_its_files_were_taken_off_it_is_still_sent() {
     let (stand, id) = answered();
     fs::create_dir(stand.file(&id, "outbox")).unwrap();
