@@ -5,7 +5,7 @@
                                          "pairs" of pattern and text; answers with whether each fits
     mitmdump -s allowlist.py             the same for what passes; AIRUT_ALLOWLIST names the file, in JSON. What fits
                                          is answered with 204 (or sent on, with AIRUT_FORWARD), all else with 403.
-                                         AIRUT_SWAP="HOST STAND-IN SECRET" swaps a token in Authorization.
+                                         AIRUT_SWAP="HOST,… STAND-IN SECRET" swaps a token in Authorization.
 """
 
 import fnmatch
@@ -84,7 +84,7 @@ def request(flow):
         flow.response = http.Response.make(403, b"blocked\n")
     elif not FORWARD:
         flow.response = http.Response.make(204)
-    elif SWAP and message.pretty_host == SWAP[0] and "authorization" in message.headers:
+    elif SWAP and message.pretty_host in SWAP[0].split(",") and "authorization" in message.headers:
         message.headers["authorization"] = message.headers["authorization"].replace(SWAP[1], SWAP[2])
 
 

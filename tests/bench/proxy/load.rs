@@ -1,13 +1,13 @@
-//! The load generator: one thread, HTTP/1.1 under TLS over any way.
+//! The load generator: one thread, HTTP/1.1 or HTTP/2 under TLS over any way.
 
-use crate::server::{HOST, now_us};
+use crate::server::{H2_HOST, HOST, now_us};
 use crate::ways::{Dial, Way};
 use anyhow::{Context as _, Result, ensure};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response, header};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,6 +17,17 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
+
+/// How requests share connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Each client has one and keeps it.
+    Kept,
+    /// Each request has its own.
+    New,
+    /// All clients share one, by HTTP/2 on both sides of a proxy.
+    Streams,
+}
 
 /// What one run of requests took.
 pub struct Took {
@@ -46,16 +57,17 @@ pub fn at(sorted: &[Duration], percent: usize) -> Duration {
         .unwrap_or_default()
 }
 
-/// Requests by so many clients for so long, over kept connections or a new one for each.
-pub async fn requests(way: &Way, clients: usize, kept: bool, time: Duration) -> Result<Took> {
-    let client = Client::new(way)?;
+/// Requests by so many clients for so long.
+pub async fn requests(way: &Way, clients: usize, over: Over, time: Duration) -> Result<Took> {
+    let client = Client::new(way, over == Over::Streams)?;
+    let shared = if over == Over::Streams { Some(client.connect().await?) } else { None };
     let started = Instant::now();
     let mut all = JoinSet::new();
     for _ in 0..clients {
         let client = client.clone();
+        let mut connection = shared.as_ref().and_then(Sender::another);
         all.spawn_local(async move {
             let mut each = Vec::new();
-            let mut connection = None;
             while started.elapsed() < time {
                 let begun = Instant::now();
                 let mut sender = match connection.take() {
@@ -65,7 +77,7 @@ pub async fn requests(way: &Way, clients: usize, kept: bool, time: Duration) -> 
                 let answer = client.send(&mut sender, "GET", "/small", Upload(0)).await?;
                 ensure!(answer.collect().await?.to_bytes().len() == 12, "another body");
                 each.push(begun.elapsed());
-                if kept {
+                if over != Over::New {
                     connection = Some(sender);
                 }
             }
@@ -83,14 +95,14 @@ pub async fn requests(way: &Way, clients: usize, kept: bool, time: Duration) -> 
 
 /// One request over a connection of its own.
 pub async fn first(way: &Way) -> Result<()> {
-    let client = Client::new(way)?;
+    let client = Client::new(way, false)?;
     client.send(&mut client.connect().await?, "GET", "/small", Upload(0)).await?.collect().await?;
     Ok(())
 }
 
 /// One body of so many bytes, to the client or from it; bytes a second.
 pub async fn body(way: &Way, bytes: usize, up: bool) -> Result<f64> {
-    let client = Client::new(way)?;
+    let client = Client::new(way, false)?;
     let mut sender = client.connect().await?;
     let begun = Instant::now();
     if up {
@@ -109,7 +121,7 @@ pub async fn body(way: &Way, bytes: usize, up: bool) -> Result<f64> {
 
 /// A stream of small pieces over a connection that is there already.
 pub async fn stream(way: &Way) -> Result<Streamed> {
-    let client = Client::new(way)?;
+    let client = Client::new(way, false)?;
     let mut sender = client.connect().await?;
     client.send(&mut sender, "GET", "/small", Upload(0)).await?.collect().await?;
     let begun = Instant::now();
@@ -134,23 +146,44 @@ pub async fn stream(way: &Way) -> Result<Streamed> {
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
+enum Sender {
+    H1(http1::SendRequest<Upload>),
+    H2(http2::SendRequest<Upload>),
+}
+
+impl Sender {
+    /// Of the same connection, where it takes several requests at once.
+    fn another(&self) -> Option<Self> {
+        match self {
+            Self::H1(_) => None,
+            Self::H2(sender) => Some(Self::H2(sender.clone())),
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Client {
     dial: Dial,
     tls: tokio_rustls::TlsConnector,
     token: Arc<str>,
+    h2: bool,
 }
 
 impl Client {
-    fn new(way: &Way) -> Result<Self> {
+    fn new(way: &Way, h2: bool) -> Result<Self> {
         Ok(Self {
             dial: way.dial.clone(),
-            tls: way.tls()?.into(),
+            tls: way.tls(h2)?.into(),
             token: format!("Bearer {}", way.token).into(),
+            h2,
         })
     }
 
-    async fn connect(&self) -> Result<SendRequest<Upload>> {
+    fn host(&self) -> &'static str {
+        if self.h2 { H2_HOST } else { HOST }
+    }
+
+    async fn connect(&self) -> Result<Sender> {
         let stream: Box<dyn Io> = match &self.dial {
             Dial::Direct(to) => {
                 let stream = TcpStream::connect(to).await?;
@@ -175,30 +208,41 @@ impl Client {
                 Box::new(stream)
             }
         };
-        let stream = self.tls.connect(ServerName::try_from(HOST)?, stream).await?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::task::spawn_local(async {
-            let _ = connection.await;
-        });
-        Ok(sender)
+        let stream = self.tls.connect(ServerName::try_from(self.host())?, stream).await?;
+        if self.h2 {
+            ensure!(stream.get_ref().1.alpn_protocol() == Some(b"h2"), "HTTP/2 was not agreed on");
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+            tokio::task::spawn_local(connection);
+            return Ok(Sender::H2(sender));
+        }
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::task::spawn_local(connection);
+        Ok(Sender::H1(sender))
     }
 
     async fn send(
         &self,
-        sender: &mut SendRequest<Upload>,
+        sender: &mut Sender,
         method: &str,
         target: &str,
         body: Upload,
     ) -> Result<Response<Incoming>> {
         let request = Request::builder()
             .method(method)
-            .uri(target)
-            .header(header::HOST, HOST)
             .header(header::USER_AGENT, "bench")
-            .header(header::AUTHORIZATION, &*self.token)
-            .body(body)?;
-        sender.ready().await?;
-        let answer = sender.send_request(request).await?;
+            .header(header::AUTHORIZATION, &*self.token);
+        let answer = match sender {
+            Sender::H1(sender) => {
+                sender.ready().await?;
+                let request = request.uri(target).header(header::HOST, self.host());
+                sender.send_request(request.body(body)?).await?
+            }
+            Sender::H2(sender) => {
+                sender.ready().await?;
+                let request = request.uri(format!("https://{}{target}", self.host()));
+                sender.send_request(request.body(body)?).await?
+            }
+        };
         ensure!(answer.status().is_success(), "{method} {target}: {}", answer.status());
         Ok(answer)
     }

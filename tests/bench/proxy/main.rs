@@ -11,11 +11,26 @@ mod server;
 mod ways;
 
 use anyhow::{Context as _, Result};
-use load::{Took, at};
+use load::{Over, Took, at};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
-use ways::Way;
+use ways::{Way, cpu};
+
+/// One kind of load.
+struct Load {
+    name: &'static str,
+    clients: usize,
+    over: Over,
+}
+
+const LOADS: [Load; 5] = [
+    Load { name: "kept alive, 1 connection", clients: 1, over: Over::Kept },
+    Load { name: "kept alive, 16 connections", clients: 16, over: Over::Kept },
+    Load { name: "HTTP/2, 16 streams of 1 connection", clients: 16, over: Over::Streams },
+    Load { name: "new connections, 1 at a time", clients: 1, over: Over::New },
+    Load { name: "new connections, 16 at a time", clients: 16, over: Over::New },
+];
 
 const BIG_BYTES: usize = 1 << 30;
 
@@ -34,10 +49,11 @@ fn main() -> Result<()> {
 
 /// The median of each figure over the rounds, by the name of the way.
 #[derive(Default)]
-struct Figures(Vec<(&'static str, &'static str, f64)>);
+struct Figures(Vec<(String, &'static str, f64)>);
 
 impl Figures {
-    fn note(&mut self, what: &'static str, way: &'static str, value: f64) {
+    fn note(&mut self, what: impl Into<String>, way: &'static str, value: f64) {
+        let what = what.into();
         eprintln!("{way}: {what} {}", short(value));
         self.0.push((what, way, value));
     }
@@ -50,14 +66,14 @@ impl Figures {
     }
 
     fn print(&self) {
-        println!("{:<44} {:>12} {:>12} {:>12}", "median", "no proxy", "airut", "mitmdump");
+        println!("{:<52} {:>12} {:>12} {:>12}", "median", "no proxy", "airut", "mitmdump");
         let mut seen = Vec::new();
         for (what, _, _) in &self.0 {
-            if !seen.contains(what) {
+            if !seen.contains(&what) {
                 seen.push(what);
                 let cell = |way| self.median(what, way).map_or("-".to_owned(), short);
                 println!(
-                    "{what:<44} {:>12} {:>12} {:>12}",
+                    "{what:<52} {:>12} {:>12} {:>12}",
                     cell("no proxy"),
                     cell("airut"),
                     cell("mitmdump")
@@ -65,13 +81,19 @@ impl Figures {
             }
         }
         let of = |what: &str, way: &str| self.median(what, way).unwrap_or(f64::NAN);
-        let kept = ["requests/s, kept alive, 1 connection", "requests/s, kept alive, 16 connections"];
         println!();
-        for what in kept {
-            println!("{what}: {:.1} times mitmdump (aim: 15)", of(what, "airut") / of(what, "mitmdump"));
+        for load in &LOADS {
+            let (rate, all) =
+                (format!("{}, requests/s", load.name), format!("{}, CPU of all, us", load.name));
+            let times = of(&rate, "airut") / of(&rate, "mitmdump");
+            let share = 100.0 * of(&rate, "airut") / of(&rate, "no proxy");
+            let by_cpu = 100.0 * of(&all, "no proxy") / of(&all, "airut");
+            println!(
+                "{}: {times:.1} times mitmdump, {share:.0} % of no proxy ({by_cpu:.0} % by CPU)",
+                load.name
+            );
         }
-        let share = 100.0 * of(kept[1], "airut") / of(kept[1], "no proxy");
-        println!("{}: {share:.0} % of no proxy (aim: 40)", kept[1]);
+        println!("aims, kept alive: 15 times mitmdump; 40 % of no proxy at 16 connections");
         println!("ready in {} ms (aim: 10)", short(of("start to ready, ms", "airut")));
         println!("idle in {} MB (aim: 10)", short(of("memory idle, MB", "airut")));
     }
@@ -82,7 +104,7 @@ fn short(value: f64) -> String {
 }
 
 fn compare(dir: &Path, mitmdump: &Path, rounds: usize, seconds: Duration) -> Result<()> {
-    let (_server, port) = start_server(dir)?;
+    let (server, port) = start_server(dir)?;
     let mut figures = Figures::default();
     for _ in 0..rounds {
         for (name, times) in [("airut", 5), ("mitmdump", 1)] {
@@ -93,7 +115,7 @@ fn compare(dir: &Path, mitmdump: &Path, rounds: usize, seconds: Duration) -> Res
         // All of them are there at once, and idle while another is measured.
         let direct = Way::direct(dir, port);
         let ways = [direct, Way::airut(dir, port)?, Way::mitmdump(dir, port, mitmdump)?];
-        measure(&ways, seconds, &mut figures)?;
+        measure(&ways, server.0.id(), seconds, &mut figures)?;
     }
     figures.print();
     Ok(())
@@ -109,22 +131,13 @@ fn started(dir: &Path, port: u16, mitmdump: &Path, name: &'static str, figures: 
     Ok(())
 }
 
-fn measure(ways: &[Way; 3], seconds: Duration, figures: &mut Figures) -> Result<()> {
+fn measure(ways: &[Way; 3], server: u32, seconds: Duration, figures: &mut Figures) -> Result<()> {
     // Until what is done after the start is done, too.
     std::thread::sleep(Duration::from_secs(1));
     memory(ways, "memory idle, MB", "VmRSS", figures);
-    for (clients, kept, what) in [
-        (1, true, ["requests/s, kept alive, 1 connection", "  p50, us", "  p99, us"]),
-        (16, true, ["requests/s, kept alive, 16 connections", "  p50, us ", "  p99, us "]),
-        (1, false, ["requests/s, new connections, 1 at a time", "  p50, us  ", "  p99, us  "]),
-        (16, false, ["requests/s, new connections, 16 at a time", "  p50, us   ", "  p99, us   "]),
-    ] {
+    for load in &LOADS {
         for way in ways {
-            run(load::requests(way, clients, kept, seconds / 5))?;
-            let took: Took = run(load::requests(way, clients, kept, seconds))?;
-            figures.note(what[0], way.name, took.per_second);
-            figures.note(what[1], way.name, 1e6 * took.at(50).as_secs_f64());
-            figures.note(what[2], way.name, 1e6 * took.at(99).as_secs_f64());
+            under(load, way, server, seconds, figures)?;
         }
     }
     memory(ways, "memory now, after requests, MB", "VmRSS", figures);
@@ -148,6 +161,28 @@ fn measure(ways: &[Way; 3], seconds: Duration, figures: &mut Figures) -> Result<
         );
     }
     memory(ways, "memory at its highest, MB", "VmHWM", figures);
+    Ok(())
+}
+
+/// One way under one kind of load; what it costs is counted in the CPU time of all who have a part in it as well.
+fn under(load: &Load, way: &Way, server: u32, seconds: Duration, figures: &mut Figures) -> Result<()> {
+    run(load::requests(way, load.clients, load.over, seconds / 5))?;
+    let used = || -> Result<[Duration; 2]> {
+        let proxy = way.pid().map_or(Ok(Duration::ZERO), cpu)?;
+        Ok([proxy, proxy + cpu(server)? + cpu(std::process::id())?])
+    };
+    let before = used()?;
+    let took: Took = run(load::requests(way, load.clients, load.over, seconds))?;
+    let after = used()?;
+    let each = |i: usize| 1e6 * (after[i] - before[i]).as_secs_f64() / took.each.len() as f64;
+    let mut note = |what: &str, value| figures.note(format!("{}, {what}", load.name), way.name, value);
+    note("requests/s", took.per_second);
+    note("p50, us", 1e6 * took.at(50).as_secs_f64());
+    note("p99, us", 1e6 * took.at(99).as_secs_f64());
+    if way.pid().is_some() {
+        note("CPU of the proxy, us", each(0));
+    }
+    note("CPU of all, us", each(1));
     Ok(())
 }
 

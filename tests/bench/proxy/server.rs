@@ -1,13 +1,16 @@
-//! The TLS server that every way leads to: HTTP/1.1 under a certificate authority of its own.
+//! The TLS server that every way leads to, under a certificate authority of its own: HTTP/1.1 by one name, and HTTP/2
+//! by another, so that a proxy speaks the same version on both sides.
 
 use anyhow::{Context as _, Result};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::Acceptor;
 use std::convert::Infallible;
 use std::path::Path;
 use std::pin::Pin;
@@ -17,12 +20,14 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Interval, interval};
 
 pub const HOST: &str = "bench.example.com";
+/// The same server, where it speaks HTTP/2.
+pub const H2_HOST: &str = "h2.example.com";
 /// What the server wants to see, and what a proxy puts it in for.
 pub const SECRET: &str = "ghp_RealRealRealRealRealReal00";
 pub const STAND_IN: &str = "ghp_FakeFakeFakeFakeFakeFake11";
 /// Pieces of a stream, and how far they are apart.
-pub const PIECES: usize = 100;
-const APART: Duration = Duration::from_millis(20);
+pub const PIECES: usize = 1000;
+const APART: Duration = Duration::from_millis(4);
 
 /// Serves until its standard input ends; writes the authority to `dir`, and the port when it listens.
 pub fn serve(dir: &Path) -> Result<()> {
@@ -32,7 +37,7 @@ pub fn serve(dir: &Path) -> Result<()> {
     let key = KeyPair::generate()?;
     std::fs::write(dir.join("server-ca.pem"), params.self_signed(&key)?.pem())?;
     let leaf_key = KeyPair::generate()?;
-    let mut leaf = CertificateParams::new([HOST.to_owned()])?;
+    let mut leaf = CertificateParams::new([HOST, H2_HOST].map(str::to_owned))?;
     leaf.distinguished_name.push(DnType::CommonName, "bench server");
     let leaf = leaf.signed_by(&leaf_key, &Issuer::new(params, key))?;
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
@@ -40,8 +45,10 @@ pub fn serve(dir: &Path) -> Result<()> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], der)?;
+    let mut h2 = config.clone();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    h2.alpn_protocols = vec![b"h2".to_vec()];
+    let (h1, h2) = (Arc::new(config), Arc::new(h2));
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         std::fs::write(dir.join("port.new"), listener.local_addr()?.port().to_string())?;
@@ -49,12 +56,18 @@ pub fn serve(dir: &Path) -> Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let acceptor = acceptor.clone();
+            let (h1, h2) = (Arc::clone(&h1), Arc::clone(&h2));
             tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service_fn(answer))
-                    .await;
+                let start = tokio_rustls::LazyConfigAcceptor::new(Acceptor::default(), stream);
+                let Ok(start) = start.await else { return };
+                let is_h2 = start.client_hello().server_name() == Some(H2_HOST);
+                let Ok(stream) = start.into_stream(if is_h2 { h2 } else { h1 }).await else { return };
+                let (stream, service) = (TokioIo::new(stream), service_fn(answer));
+                let _ = if is_h2 {
+                    http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await
+                } else {
+                    http1::Builder::new().serve_connection(stream, service).await
+                };
             });
         }
     })

@@ -1,6 +1,6 @@
 //! The ways to the server that are compared, each started, reached and ended here.
 
-use crate::server::{HOST, SECRET, STAND_IN};
+use crate::server::{H2_HOST, HOST, SECRET, STAND_IN};
 use airut::format::allowlist;
 use airut::format::config::{Network, Pinned};
 use airut::proxy::credentials::Masked;
@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 /// What both proxies let through; in JSON, which is YAML as well.
 const ALLOWLIST: &str = r#"{"domains": ["other.example.com", "*.wide.example.com"], "url_prefixes": [
     {"host": "git.example.com", "path": "/repos/org/*", "methods": ["GET"]},
-    {"host": "bench.example.com", "path": "/*", "methods": ["GET", "POST"]}]}"#;
+    {"host": "bench.example.com", "path": "/*", "methods": ["GET", "POST"]},
+    {"host": "h2.example.com", "path": "/*", "methods": ["GET"]}]}"#;
 
 /// Where a client's bytes go first.
 #[derive(Clone)]
@@ -67,7 +68,7 @@ impl Way {
             name: "TOKEN".to_owned(),
             value: SECRET.to_owned(),
             stand_in: STAND_IN.to_owned(),
-            scopes: vec![HOST.parse()?],
+            scopes: vec![HOST.parse()?, H2_HOST.parse()?],
             headers: vec!["Authorization".to_owned()],
             allow_foreign: false,
         };
@@ -78,11 +79,13 @@ impl Way {
             masked: vec![masked],
             network: Network {
                 upstream_ca_file: Some(dir.join("server-ca.pem")),
-                resolve: [(HOST.parse()?, pinned)].into(),
+                resolve: [(HOST.parse()?, pinned), (H2_HOST.parse()?, pinned)].into(),
                 ..Network::default()
             },
             log: dir.join("network-sandbox.log"),
         };
+        // A full log lets nothing pass.
+        let _ = std::fs::remove_file(&options.log);
         let proxy = process::start(&options)?;
         Ok(Self {
             name: "airut",
@@ -113,7 +116,7 @@ impl Way {
         command.args(options.iter().flat_map(|option| ["--set", option]));
         command
             .env("AIRUT_ALLOWLIST", file)
-            .env("AIRUT_SWAP", format!("{HOST} {STAND_IN} {SECRET}"))
+            .env("AIRUT_SWAP", format!("{HOST},{H2_HOST} {STAND_IN} {SECRET}"))
             .env("AIRUT_FORWARD", "1")
             .stdout(Stdio::null());
         let mut child = command.spawn().context("cannot start mitmdump")?;
@@ -135,7 +138,7 @@ impl Way {
     }
 
     /// Trusts what stands at the other end of this way, and never resumes a session.
-    pub fn tls(&self) -> Result<Arc<rustls::ClientConfig>> {
+    pub fn tls(&self, h2: bool) -> Result<Arc<rustls::ClientConfig>> {
         let mut roots = rustls::RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(&self.ca)? {
             roots.add(certificate?)?;
@@ -144,23 +147,36 @@ impl Way {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![if h2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
         config.resumption = rustls::client::Resumption::disabled();
         Ok(Arc::new(config))
     }
 
+    /// The proxy's process, where there is one.
+    pub fn pid(&self) -> Option<u32> {
+        match &self.running {
+            Running::Nothing => None,
+            Running::Airut(proxy) => Some(proxy.pid()),
+            Running::Mitmdump(child) => Some(child.id()),
+        }
+    }
+
     /// A line of its status in kB (proc_pid_status(5)): `VmRSS` now, `VmHWM` at its highest.
     pub fn memory_kb(&self, line: &str) -> Option<u64> {
-        let pid = match &self.running {
-            Running::Nothing => return None,
-            Running::Airut(proxy) => proxy.pid(),
-            Running::Mitmdump(child) => child.id(),
-        };
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
         status
             .lines()
             .find_map(|l| l.strip_prefix(line)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok())
     }
+}
+
+/// The CPU time a process has used, in the kernel and outside of it (proc_pid_stat(5), which counts in 10 ms).
+pub fn cpu(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in parentheses may hold anything; utime and stime are the 12th and 13th field behind it.
+    let (_, fields) = stat.rsplit_once(')').context("no process")?;
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
+    Ok(Duration::from_millis(10 * ticks))
 }
 
 impl Drop for Way {
