@@ -23,7 +23,7 @@ PACKAGES=(
     ca-certificates curl gcc git libc6-dev openssl procps shellcheck systemd util-linux        # to build and to check
     podman runc crun catatonit uidmap fuse-overlayfs busybox-static mmdebstrap          # containers and images
     postfix dovecot-imapd dovecot-lmtpd                                                 # the mail server
-    python3-venv                                                                        # mitmproxy
+    python3-venv python3-pip                                                            # mitmproxy, wheels
 )
 WORK=
 USER_NAME=

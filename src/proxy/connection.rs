@@ -13,8 +13,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
 use tokio::net::UnixStream;
@@ -83,23 +84,37 @@ where
     let (log, raw) = (Arc::clone(&gate.log), Arc::<AtomicBool>::clone(&origin.raw));
     let url = format!("{}://{}/", origin.scheme.as_str(), origin.sni.as_deref().unwrap_or_default());
     let patience = if origin.scheme == Scheme::Http { limits::HALF_CLOSED } else { Duration::ZERO };
-    let strict = Strict::new(stream, raw, patience, move |violation| {
-        let mut record = Record::begin(Arc::clone(&log), "-", url.clone());
-        record.entry.status = 400;
-        record.entry.why = format!("not a well-formed HTTP/1.1 message: {violation}");
-    });
+    let told = Arc::<AtomicBool>::default();
+    let tell = {
+        let told = Arc::clone(&told);
+        move |fault: &dyn Display| {
+            told.store(true, Ordering::Relaxed);
+            let mut record = Record::begin(Arc::clone(&log), "-", url.clone());
+            record.entry.status = 400;
+            record.entry.why = format!("not a well-formed HTTP/1.1 message: {fault}");
+        }
+    };
+    let violated = tell.clone();
+    let strict = Strict::new(stream, raw, patience, move |violation| violated(&violation));
     let busy = strict.busy();
     let service = service_fn(move |message| {
         let (gate, origin) = (Arc::clone(&gate), Origin { busy: busy.upgrade(), ..origin.clone() });
         async move { Ok::<_, Infallible>(handle(gate, origin, message).await) }
     });
-    http1::Builder::new()
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::REQUEST_HEAD_TIME)
         .serve_connection(TokioIo::new(strict), service)
         .with_upgrades()
-        .await
-        .context("the connection broke off")
+        .await;
+    // What only hyper refuses, such as a target that is no UTF-8, never came to be judged: it leaves its line here.
+    if let Err(error) = &served
+        && error.is_parse()
+        && !told.load(Ordering::Relaxed)
+    {
+        tell(error);
+    }
+    served.context("the connection broke off")
 }
 
 async fn http2<S>(gate: Arc<Gate>, origin: Origin, stream: S) -> Result<()>

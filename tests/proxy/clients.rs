@@ -1,36 +1,10 @@
 //! Real programs in a real container behind the proxy: each trusts its CA with no work by the image's author.
 
 use crate::proxy::world::World;
-use crate::support::images::{CLAUDE, containers};
-use airut::proxy::process;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const RULES: &str = "domains: [api.example.com, plain.example.com]\n\
                      url_prefixes: [{host: git.example.com, path: '/git/*', methods: [GET, POST]}]";
-
-/// Runs a script in a container whose only way out is the world's proxy.
-fn inside(world: &World, script: &str) -> String {
-    let sandbox = process::sandbox(&world.runtime_dir);
-    let mut child = containers()
-        .podman()
-        .args(["run", "--rm", "-i", "--pull=never", "--cap-drop=all", "--http-proxy=false"])
-        .args(sandbox.podman)
-        .arg(CLAUDE)
-        .args(sandbox.init)
-        .args(["sh", "-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let home = [("HOME".to_owned(), "/tmp".to_owned())];
-    child.stdin.take().unwrap().write_all(&process::standard_input(&home, "")).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{told}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 fn git(args: &[&str]) -> String {
     let output = Command::new("git").args(args).output().unwrap();
@@ -54,7 +28,7 @@ fn git_clones_fetches_and_pushes_over_https() {
          git clone -q {url} ../two; cmp large ../two/large && git -C ../two log --format=%s; \
          git ls-remote https://git.example.com/other.git 2>&1 | grep -o 'error: 403'"
     );
-    assert_eq!(inside(&world, &script), "large\nerror: 403\n");
+    assert_eq!(world.inside(&script), "large\nerror: 403\n");
     assert_eq!(git(&["-C", repo, "log", "--format=%s", "main"]), "large\n");
     let log = world.log_with("git-receive-pack status=200 sent=3");
     assert!(
@@ -75,7 +49,7 @@ fn curl_speaks_both_versions_of_http_and_plain_http_and_uploads() {
          {get} -L https://api.example.com/redirect; {get} --path-as-is https://git.example.com/git/../x; \
          printf 'GET / HTTP/1.1\\r\\nHost: plain.example.com\\r\\nConnection: close\\r\\n\\r\\n' | curl -sS -m 60 telnet://plain.example.com:80 | head -1"
     );
-    let told = inside(&world, &script);
+    let told = world.inside(&script);
     let lines: Vec<&str> = told.lines().map(str::trim_end).collect();
     assert_eq!(
         lines[..7],

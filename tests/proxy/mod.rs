@@ -1,4 +1,4 @@
-mod world;
+pub mod world;
 
 mod attacks;
 mod cgroup;
@@ -17,3 +17,5 @@ mod container;
 mod strict;
 mod protocol;
 mod clients;
+mod inside;
+pub mod routes;

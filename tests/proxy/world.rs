@@ -1,5 +1,6 @@
 //! A sealed world: the real proxy process, a real TLS server for it to reach, and clients on its socket.
 
+use crate::proxy::routes;
 use crate::support::world::airut_bin;
 use airut::base::host::HostName;
 use airut::format::allowlist;
@@ -17,15 +18,17 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use std::convert::Infallible;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 pub const ALLOWLIST: &str = r#"
 domains:
@@ -55,7 +58,7 @@ impl Seen {
     }
 }
 
-type Record = Arc<Mutex<Vec<Seen>>>;
+pub type Record = Arc<Mutex<Vec<Seen>>>;
 
 /// A TLS server that stands in for the internet, and a plain one.
 pub struct Server {
@@ -63,6 +66,7 @@ pub struct Server {
     pub plain: SocketAddr,
     pub ca: String,
     seen: Record,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -71,14 +75,18 @@ impl Server {
     }
 
     pub fn speaking(protocols: &[&str]) -> Self {
+        Self::at(protocols, Ipv4Addr::LOCALHOST, [0, 0])
+    }
+
+    /// On an address and ports of one's own: for TLS, and for plain HTTP.
+    pub fn at(protocols: &[&str], address: Ipv4Addr, ports: [u16; 2]) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "test upstream CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let ca = params.self_signed(&key).unwrap();
-        let names =
-            ["api.example.com", "*.wide.example.com", "git.example.com", "npm.example.com", "a.example.com"];
-        let mut leaf = CertificateParams::new(names.map(str::to_owned)).unwrap();
+        let names = ["api", "*.wide", "git", "npm", "a", "index", "files"];
+        let mut leaf = CertificateParams::new(names.map(|name| format!("{name}.example.com"))).unwrap();
         leaf.distinguished_name.push(DnType::CommonName, "test upstream");
         let leaf_key = KeyPair::generate().unwrap();
         let leaf = leaf.signed_by(&leaf_key, &Issuer::new(params, key)).unwrap();
@@ -90,20 +98,20 @@ impl Server {
             .with_single_cert(vec![leaf.der().clone()], der)
             .unwrap();
         config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
-        let (tls, plain) =
-            (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let [tls, plain] = ports.map(|port| TcpListener::bind((address, port)).unwrap());
         let server = Self {
             tls: tls.local_addr().unwrap(),
             plain: plain.local_addr().unwrap(),
             ca: ca.pem(),
             seen: Record::default(),
+            connections: Arc::default(),
         };
-        let seen = Arc::clone(&server.seen);
+        let (seen, count) = (Arc::clone(&server.seen), Arc::clone(&server.connections));
         std::thread::spawn(move || {
             runtime().block_on(async move {
                 tokio::join!(
-                    accept(tls, Some(Arc::new(config)), Arc::clone(&seen)),
-                    accept(plain, None, seen)
+                    accept(tls, Some(Arc::new(config)), Arc::clone(&seen), &count),
+                    accept(plain, None, seen, &count)
                 )
             })
         });
@@ -113,17 +121,28 @@ impl Server {
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
+
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, seen: Record) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    seen: Record,
+    connections: &AtomicUsize,
+) {
     listener.set_nonblocking(true).unwrap();
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        connections.fetch_add(1, Ordering::Relaxed);
         let (tls, seen) = (tls.clone(), Arc::clone(&seen));
         tokio::spawn(async move {
             let Some(tls) = tls else {
@@ -168,6 +187,8 @@ pub enum Body {
     Broken(bool),
     /// One piece, then trailers.
     Trailers(Option<HeaderMap>, bool),
+    /// What is handed in while it is sent.
+    Fed(UnboundedReceiver<Frame<Bytes>>),
 }
 
 impl hyper::body::Body for Body {
@@ -201,6 +222,7 @@ impl hyper::body::Body for Body {
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(Bytes::from(text))))),
             Self::Echo(body) => Pin::new(body).poll_frame(cx).map(|frame| frame.and_then(Result::ok).map(Ok)),
+            Self::Fed(frames) => frames.poll_recv(cx).map(|frame| frame.map(Ok)),
             Self::Pieces(0) => Poll::Ready(None),
             Self::Pieces(left) => {
                 *left -= 1;
@@ -222,7 +244,8 @@ impl Drop for Gone {
 
 async fn answer(mut request: Request<Incoming>, sni: String, seen: Record) -> Response<Body> {
     let path = request.uri().path().to_owned();
-    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let mut upgrade =
+        request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let mut headers: Vec<_> = head
@@ -239,7 +262,7 @@ async fn answer(mut request: Request<Incoming>, sni: String, seen: Record) -> Re
         seen.len() - 1
     };
     if path == "/ws"
-        && let Some(upgrade) = upgrade
+        && let Some(upgrade) = upgrade.take()
     {
         tokio::spawn(async move {
             let mut io = TokioIo::new(upgrade.await.unwrap());
@@ -253,6 +276,11 @@ async fn answer(mut request: Request<Incoming>, sni: String, seen: Record) -> Re
             .header(header::UPGRADE, "websocket")
             .body(Body::Text(None))
             .unwrap();
+    }
+    if path == "/websocket"
+        && let Some(upgrade) = upgrade.take()
+    {
+        return routes::websocket(&head, upgrade);
     }
     if path == "/echo" {
         return Response::new(Body::Echo(body));
@@ -276,6 +304,10 @@ async fn answer(mut request: Request<Incoming>, sni: String, seen: Record) -> Re
     if path == "/broken" {
         return Response::builder().header(header::CONTENT_LENGTH, "1000").body(Body::Broken(true)).unwrap();
     }
+    let body = match routes::answer(&head, body, &seen).await {
+        Ok(answer) => return answer,
+        Err(body) => body,
+    };
     let (trailers, collected) = match body.collect().await {
         Ok(body) => (body.trailers().cloned(), body.to_bytes()),
         Err(_) => Default::default(),
@@ -398,19 +430,20 @@ impl World {
 
     /// With another way to the world.
     pub fn by_way_of(allowlist: &str, change: impl FnOnce(&mut Network)) -> Self {
-        Self::before(Server::start(), allowlist, Vec::new(), change)
+        Self::before(Server::start(), allowlist, Vec::new(), |options| change(&mut options.network))
     }
 
-    fn before(
+    /// With a server that is there already, and anything else about the proxy.
+    pub fn before(
         server: Server,
         allowlist: &str,
         masked: Vec<Masked>,
-        change: impl FnOnce(&mut Network),
+        change: impl FnOnce(&mut Options),
     ) -> Self {
         let dir = tempfile::Builder::new().prefix("airut-").tempdir_in("/tmp").unwrap();
         let mut options =
             options(dir.path().join("r/x"), dir.path().join("network-sandbox.log"), allowlist, &server);
-        change(&mut options.network);
+        change(&mut options);
         let proxy = process::start(&Options { masked, ..options }).unwrap();
         Self {
             server,
@@ -512,9 +545,9 @@ pub fn options(runtime_dir: PathBuf, log: PathBuf, allowlist: &str, server: &Ser
     let pin = |name: &str, to: SocketAddr| {
         (name.parse::<HostName>().unwrap(), Pinned { address: to.ip(), port: Some(to.port()) })
     };
-    let names =
-        ["api.example.com", "x.wide.example.com", "git.example.com", "npm.example.com", "wrong.example.net"];
-    let mut resolve: std::collections::BTreeMap<_, _> = names.map(|name| pin(name, server.tls)).into();
+    let names = ["api", "x.wide", "git", "npm", "index", "files"].map(|name| format!("{name}.example.com"));
+    let mut resolve: std::collections::BTreeMap<_, _> = names.map(|name| pin(&name, server.tls)).into();
+    resolve.extend([pin("wrong.example.net", server.tls)]);
     resolve.extend([pin("plain.example.com", server.plain)]);
     Options {
         program: airut_bin(),

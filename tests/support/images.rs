@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 /// 2 MB: busybox and nothing else.
 pub const BUSYBOX: &str = "localhost/airut-test-busybox";
-/// Debian with git, curl and the real Claude Code as `claude`.
+/// Debian with git, curl, Node, Python and the real Claude Code as `claude`.
 pub const CLAUDE: &str = "localhost/airut-test-claude";
 
 /// The environment in which `podman` sees the tests' storage and nobody else's.
@@ -28,11 +28,29 @@ pub fn containers() -> &'static Containers {
     })
 }
 
+/// Where what is made once stays from run to run.
+pub fn cache() -> PathBuf {
+    std::env::var_os("AIRUT_TEST_CACHE").map_or_else(
+        || {
+            let home = std::env::var_os("HOME").expect("HOME is set");
+            let cache = std::env::var_os("XDG_CACHE_HOME")
+                .map_or_else(|| Path::new(&home).join(".cache"), PathBuf::from);
+            cache.join("airut-tests")
+        },
+        PathBuf::from,
+    )
+}
+
+/// The tar of the wheels that a stand-in of a package index has.
+pub fn wheels() -> PathBuf {
+    containers();
+    let files = std::fs::read_dir(cache()).unwrap().map(|entry| entry.unwrap().path());
+    let is_ours = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("wheels-");
+    files.filter(is_ours).max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap()
+}
+
 fn kept() -> PathBuf {
-    let home = std::env::var_os("HOME").expect("HOME is set");
-    let cache =
-        std::env::var_os("XDG_CACHE_HOME").map_or_else(|| Path::new(&home).join(".cache"), PathBuf::from);
-    let dir = cache.join("airut-tests/storage");
+    let dir = cache().join("storage");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/images.sh");
     let status = Command::new("bash").arg(script).arg("store").arg(&dir).status().unwrap();
     assert!(status.success(), "the images could not be made; images.sh says why above");

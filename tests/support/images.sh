@@ -8,7 +8,11 @@
 # With the word busybox, only that image:
 #
 # localhost/airut-test-busybox  2 MB: busybox-static and nothing else
-# localhost/airut-test-claude   Debian with git, curl, ca-certificates and the real, native Claude Code
+# localhost/airut-test-claude   Debian with the real, native Claude Code, and what speaks HTTP in many an image: git,
+#                               curl, Node, and Python with pip, requests, websockets and h2
+#
+# `fetch` also puts wheels into the cache, wheels-*.tar, for a stand-in of a package index: programs that come so, and
+# not from the distribution, trust a bundle of their own.
 #
 # The cache is $AIRUT_TEST_CACHE, else ${XDG_CACHE_HOME:-~/.cache}/airut-tests. `store` leaves DIR/env: the variables
 # (CONTAINERS_STORAGE_CONF, CONTAINERS_CONF, XDG_RUNTIME_DIR) with which podman sees this storage and touches nobody's
@@ -17,7 +21,9 @@ set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
 CLAUDE_VERSION=2.1.330
-PACKAGES=git,curl,ca-certificates
+PACKAGES=git,curl,ca-certificates,nodejs,python3-pip,python3-requests,python3-websockets,python3-h2
+# All of them pure Python.
+WHEELS=(pip==25.3 requests==2.32.5 certifi==2025.11.12 urllib3==2.5.0 idna==3.11 charset-normalizer==3.4.4)
 CACHE=${AIRUT_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/airut-tests}
 
 die() { echo "images.sh: $*" >&2; exit 1; }
@@ -29,7 +35,10 @@ aarch64) NPM_ARCH=arm64 ;;
 *) die "there is no native Claude Code for $(uname -m)" ;;
 esac
 BUSYBOX_TAR=$CACHE/busybox.tar
-CLAUDE_TAR=$CACHE/claude-$CLAUDE_VERSION-$NPM_ARCH.tar
+# Another list is another file.
+sum() { cksum <<<"$*" | cut -d' ' -f1; }
+CLAUDE_TAR=$CACHE/claude-$CLAUDE_VERSION-$NPM_ARCH-$(sum "$PACKAGES").tar
+WHEELS_TAR=$CACHE/wheels-$(sum "${WHEELS[@]}").tar
 
 fetch_busybox() {
     local root=$1/busybox bin name
@@ -74,6 +83,14 @@ fetch_claude() {
     mv "$work/claude.tar" "$CLAUDE_TAR"
 }
 
+fetch_wheels() {
+    need pip3 python3-pip
+    pip3 download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --platform=any --implementation=py \
+        --abi=none --python-version=3.11 --dest="$1/wheels" "${WHEELS[@]}" >/dev/null
+    tar -C "$1/wheels" -cf "$1/wheels.tar" .
+    mv "$1/wheels.tar" "$WHEELS_TAR"
+}
+
 fetch() { # TAR...
     local tar missing=
     for tar; do [ -s "$tar" ] || missing=yes; done
@@ -88,7 +105,11 @@ fetch() { # TAR...
     trap "rm -rf -- '$work'" EXIT
     for tar; do
         [ ! -s "$tar" ] || continue
-        if [ "$tar" = "$BUSYBOX_TAR" ]; then fetch_busybox "$work"; else fetch_claude "$work"; fi
+        case $tar in
+        "$BUSYBOX_TAR") fetch_busybox "$work" ;;
+        "$CLAUDE_TAR") fetch_claude "$work" ;;
+        *) fetch_wheels "$work" ;;
+        esac
     done
     exec 9>&-
 }
@@ -222,7 +243,7 @@ if [ "$command" != fetch ]; then
     shift
 fi
 case "$*" in
-'') tars=("$BUSYBOX_TAR" "$CLAUDE_TAR") ;;
+'') tars=("$BUSYBOX_TAR" "$CLAUDE_TAR" "$WHEELS_TAR") ;;
 busybox) tars=("$BUSYBOX_TAR") ;;
 *) usage ;;
 esac

@@ -8,6 +8,7 @@ mod repos;
 mod while_it_runs;
 mod watch;
 mod sandbox;
+mod clients;
 mod unsandboxed;
 mod image_age;
 mod kill;
