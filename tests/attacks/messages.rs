@@ -97,6 +97,8 @@ fn a_body_hides_no_second_request_and_a_kept_connection_no_second_judgement() {
         assert!(!told.codes.contains(&200), "{body:?} was answered {told:?}");
     }
     assert!(!seen("/hidden"));
+    let lines = stage.lines_with("/up", BODIES.len());
+    assert!(lines.iter().all(|line| !line.contains(" 200 ")), "{lines:#?}");
 
     let before = stage.lines().len();
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: git.example.com\r\n\r\n");

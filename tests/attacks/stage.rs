@@ -207,6 +207,20 @@ impl Stage {
             .collect()
     }
 
+    /// Those that hold a text, as soon as there are so many; they end with what they tell of.
+    #[track_caller]
+    pub fn lines_with(&self, text: &str, count: usize) -> Vec<String> {
+        let started = Instant::now();
+        loop {
+            let lines: Vec<_> = self.lines().into_iter().filter(|line| line.contains(text)).collect();
+            if lines.len() >= count || started.elapsed() > Duration::from_secs(10) {
+                assert_eq!(lines.len(), count, "lines with {text}: {lines:#?}");
+                return lines;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     #[track_caller]
     pub fn decoys_saw_nobody(&self) {
         assert!(self.decoys.iter().all(|decoy| decoy.accept().is_err()), "somebody was at a decoy");
