@@ -24,7 +24,7 @@ pub fn message_key(bytes: &[u8]) -> MessageKey {
 }
 
 /// What makes a mail the same mail when it comes by another way, as a name in `seen/`: who wrote it, its
-/// Message-ID and its body.
+/// Message-ID and its body, as `rule/replay.rs` has them.
 #[must_use]
 pub fn identity(from: &str, message_id: &str, body: &[u8]) -> MessageKey {
     let mut hash = Sha256::new();

@@ -28,10 +28,12 @@ fn judge(headers: &Headers, max_days: u32, now: Timestamp) -> Result<String, Str
     let date = stamp.rsplit_once(';').map_or("", |(_, date)| date);
     let saw = within("Received", date, max_days, now)?;
     let is_signed = headers.first("DKIM-Signature").is_some();
-    let Some(date) = headers.first("Date").filter(|_| is_signed) else {
+    if !is_signed {
         return Ok(saw);
-    };
-    Ok(format!("{saw}; {}", within("Date", date, max_days, now)?))
+    }
+    // All of them: which of several was signed is not known here.
+    let dates = headers.all("Date").map(|date| within("Date", date, max_days, now));
+    Ok(std::iter::once(Ok(saw)).chain(dates).collect::<Result<Vec<_>, _>>()?.join("; "))
 }
 
 fn within(name: &str, date: &str, max_days: u32, now: Timestamp) -> Result<String, String> {

@@ -5,6 +5,7 @@ pub mod authres;
 pub mod stamp;
 pub mod authenticate;
 pub mod age;
+pub mod replay;
 pub mod automatic;
 pub mod authorize;
 pub mod request;

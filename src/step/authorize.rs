@@ -15,6 +15,7 @@ use crate::mail::headers;
 use crate::mail::note;
 use crate::mail::notice::Notice;
 use crate::rule::authorize::{Policy, may_be_told};
+use crate::rule::replay;
 use crate::rule::stamp::Stamp;
 use crate::step::report::Report;
 use anyhow::Result;
@@ -114,10 +115,10 @@ fn refuse_as(verdict: &mut Verdict, reason: Reason, saw: &str) {
 /// A genuine mail that was caught and sent again passes every check but this one.
 fn is_replay(repo: &Repo, key: &MessageKey, verdict: &Verdict, bytes: &[u8]) -> Result<bool> {
     let (headers, body) = headers::block(bytes)?;
-    let (Some(from), Some(message_id)) = (&verdict.from, headers.first("Message-ID")) else {
+    let (Some(from), Some(name)) = (&verdict.from, replay::name(&headers)) else {
         return Ok(false);
     };
-    repo.queue().is_replay(&identity(&from.to_string(), message_id, body), key)
+    repo.queue().is_replay(&identity(&from.to_string(), &name, &replay::relaxed(body)), key)
 }
 
 fn is_old(repo: &Repo, key: &MessageKey, now: Timestamp) -> bool {

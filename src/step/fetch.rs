@@ -69,7 +69,9 @@ pub fn watch(
             Ok(()) => {}
             Err(error) if is_config(&error) => return Err(error),
             Err(error) => {
-                talk.warn(&format!("{}: {error:#}; trying again in {} s", repo.name, pause.as_secs()));
+                let hint = error.downcast_ref::<Fault>().and_then(|fault| fault.hint.as_deref());
+                let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+                talk.warn(&format!("{}: {error:#}{hint}; trying again in {} s", repo.name, pause.as_secs()));
                 wait(pause, interrupt);
                 pause = (pause * 2).min(limits::RECONNECT_MAX);
             }

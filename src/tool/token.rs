@@ -2,7 +2,7 @@
 //! with verified certificates, or plain to this machine; no redirect is followed. What is asked with stands in no
 //! error, even where the service repeats it.
 
-use crate::base::fault::Fault;
+use crate::base::fault::{Fault, Kind};
 use crate::base::limits;
 use crate::format::config::{OAuth2, TokenUrl};
 use crate::mail::login::one_line;
@@ -27,8 +27,8 @@ pub struct Fresh {
 /// A service that is away is to be tried later; what it refuses has to be mended.
 pub fn fetch(oauth2: &OAuth2, key: &str) -> Result<Fresh> {
     if let Some(command) = oauth2.command() {
-        let token = secret::resolve(&command, &format!("{key}.command"))?.trim().to_owned();
-        return Ok(Fresh { token: sendable(token, key)?, lifetime: None });
+        let printed = secret::resolve(&command, &format!("{key}.command")).map_err(passing)?;
+        return Ok(Fresh { token: sendable(printed.trim().to_owned(), key)?, lifetime: None });
     }
     let (Some(url), Some(client_id)) = (&oauth2.token_url, &oauth2.client_id) else {
         return Err(Fault::config(format!("{key} has no token_url or no client_id")).into());
@@ -46,6 +46,14 @@ pub fn fetch(oauth2: &OAuth2, key: &str) -> Result<Fresh> {
     let service = Service { url, key, hidden: client_secret.iter().chain(&refresh_token).cloned().collect() };
     let (status, body) = ask(&service, &form, oauth2.ca_file.as_deref())?;
     service.read(status, &body)
+}
+
+/// A command that asks somebody else for a token fails whenever that one is away.
+fn passing(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Fault>() {
+        Ok(fault) => Fault { kind: Kind::TryLater, ..fault }.into(),
+        Err(error) => error,
+    }
 }
 
 /// Keeps to what a `Bearer` may be (RFC 6750 section 2.1): it is put between control characters.

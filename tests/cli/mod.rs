@@ -6,6 +6,7 @@ mod crash;
 mod exit;
 mod help;
 mod output;
+mod provider;
 mod proxy;
 mod reference;
 mod session;

@@ -70,6 +70,9 @@ fn a_signed_mail_that_is_sent_again_is_as_old_as_it_says_itself() {
         Passed::Failed
     );
     assert_eq!(check(&format!("{fresh}DKIM-Signature: v=1\r\nDate: soon\r\n")).0, Passed::Failed);
+    // A fresh one put above the signed one.
+    let above = "Date: 24 Nov 2026 11:59:00 +0000\r\n";
+    assert_eq!(check(&format!("{fresh}{above}DKIM-Signature: v=1\r\n{old}")).0, Passed::Failed);
     // Without a signature it cannot be sent again from elsewhere, and its date is the sender's to get wrong.
     assert_eq!(check(&format!("{fresh}{old}")).0, Passed::Passed);
 }

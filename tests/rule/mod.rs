@@ -12,3 +12,4 @@ mod retain;
 mod learn;
 mod age;
 mod stamp;
+mod replay;

@@ -1,5 +1,6 @@
 //! Headers as the providers write them, with the names of people and hosts exchanged.
 
+use crate::support::mutate::mutations;
 use airut::base::address::SenderPattern;
 use airut::format::config::Provider;
 use airut::format::verdict::{Decision, Passed, Verdict};
@@ -181,5 +182,16 @@ fn a_name_where_there_should_be_none_is_refused() {
         );
         let (check, _) = refused(Provider::Microsoft365, &raw);
         assert_eq!(check, "authentication-results", "{named}");
+    }
+}
+
+#[test]
+fn no_damage_to_a_stamp_lets_anybody_else_in() {
+    for (provider, raw) in ALL {
+        mutations(raw.as_bytes(), 3_000, |raw| {
+            let verdict = judged(provider, &String::from_utf8_lossy(raw));
+            let accepted = verdict.decision == Decision::Accepted;
+            assert!(!accepted || verdict.from.unwrap().to_string() == "you@example.com");
+        });
     }
 }

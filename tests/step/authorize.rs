@@ -88,6 +88,28 @@ fn a_genuine_mail_that_was_caught_and_sent_again_is_refused() {
 }
 
 #[test]
+fn what_a_signature_does_not_cover_makes_no_new_mail() {
+    let stand = Stand::new();
+    let original =
+        String::from_utf8(Stand::delivered(&stand.letter("Deploy", "Please deploy  it."))).unwrap();
+    stand.accept_bytes(original.as_bytes());
+    let results = original.lines().next().unwrap().to_owned() + "\r\n";
+    for again in [
+        original.clone() + "\r\n\r\n",
+        original.replace("deploy  it.", "deploy it. \t"),
+        original.replacen(&results, &format!("{results}Message-ID: <another@example.com>\r\n"), 1),
+        original.replace("Message-ID: <", "Message-ID:\r\n  <"),
+    ] {
+        assert_ne!(again, original);
+        let (report, key) = judge(&stand, again.as_bytes());
+        assert!(done(report).is_empty(), "{again}");
+        assert_eq!(rejected(&stand, &key), Reason::Duplicate, "{again}");
+    }
+    let other = original.replace("deploy  it.", "deploy that.");
+    assert_eq!(done(judge(&stand, other.as_bytes()).0).len(), 1, "another text is another mail");
+}
+
+#[test]
 fn what_the_server_cannot_tell_yet_waits_and_not_for_ever() {
     let stand = Stand::new();
     let bytes = with_result(&stand.letter("Hello", "Please."), "dmarc=temperror header.from=example.com");

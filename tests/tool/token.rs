@@ -65,10 +65,12 @@ fn a_command_gives_the_token_it_prints() {
     };
     let fresh = fetch(&command(&["printf", "t0ken\\n"]), "key").unwrap();
     assert_eq!((fresh.token.as_str(), fresh.lifetime), ("t0ken", None));
-    for argv in [&["false"][..], &["printf", ""], &["printf", "two words"], &["printf", "line\\nline"]] {
+    for argv in [&["printf", "two words"], &["printf", "line\\nline"]] {
         assert_eq!(fault(&command(argv)).kind, Kind::Config, "{argv:?}");
     }
+    assert_eq!(fault(&command(&["printf", ""])).kind, Kind::TryLater);
     let failed = fault(&command(&["false"]));
+    assert_eq!(failed.kind, Kind::TryLater, "what it asks may be away");
     assert!(failed.message.contains("repos.x.mail.imap.oauth2.command"), "{failed:?}");
 }
 

@@ -15,3 +15,4 @@ mod kill;
 mod bad_input;
 mod damage;
 mod operator;
+mod sign_in;
