@@ -146,6 +146,20 @@ fn a_mail_refused_with_its_files_is_sent_without_and_names_them() {
 }
 
 #[test]
+fn a_mail_too_large_for_the_sendmail_program_is_sent_without_its_files_whatever_it_exits_with() {
+    let (stand, id) = answered();
+    fs::create_dir(stand.file(&id, "outbox")).unwrap();
+    fs::write(stand.file(&id, "outbox/report.pdf"), "x").unwrap();
+    // As Postfix's does it.
+    let said = "sendmail: fatal: boss(0): message file too big";
+    stand.sendmail_ends_with(&format!(
+        "grep -q 'filename=' sent/$n.eml && {{ echo '{said}' >&2; exit 75; }}; exit 0"
+    ));
+    assert_eq!(stand.reply().len(), 1);
+    assert!(stand.sent().pop().unwrap().0.text().contains("did not take"));
+}
+
+#[test]
 fn what_a_real_server_finds_too_large_comes_without_its_files_and_each_can_be_asked_for() {
     let mut stand = Stand::new();
     let (server, sender) = (mail_server(), format!("{}@example.com", unique("size")));
