@@ -113,10 +113,12 @@ impl Answer {
         Some(part.get_body().unwrap().replace("\r\n", "\n"))
     }
 
-    /// The plain text, as a mail program shows it: a line that ends in a blank goes on (RFC 3676).
+    /// The plain text, as a mail program shows it (RFC 3676): a line that ends in a blank goes on, and one that begins
+    /// with a blank has one more than was meant.
     pub fn text(&self) -> String {
         let text = self.body("text/plain").unwrap_or_default();
-        text.replace("\n-- \n", "\n--\n").replace(" \n", " ")
+        let text = text.replace("\n-- \n", "\n--\n").replace(" \n", " ");
+        text.split('\n').map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
     }
 
     pub fn html(&self) -> Option<String> {

@@ -26,6 +26,8 @@ pub struct MailServer {
     pub smtp: u16,
     /// SMTP with TLS from the first byte; sends only after AUTH.
     pub smtps: u16,
+    /// SMTP that takes no mail of more than 100 KB.
+    pub small: u16,
     /// The authority of its certificate, which is for `localhost` and 127.0.0.1.
     pub ca: PathBuf,
     /// The one password of every user.
@@ -85,6 +87,7 @@ impl MailServer {
             imaps: port("IMAPS"),
             smtp: port("SMTP"),
             smtps: port("SMTPS"),
+            small: port("SMALL"),
             ca: dir.join("ca.pem"),
             password: value("PASSWORD"),
             token_key: value("TOKEN_KEY"),

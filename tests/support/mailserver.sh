@@ -238,6 +238,8 @@ CONF
 127.0.0.1:$SMTPS_PORT inet n - n - 200 smtpd
     -o smtpd_tls_wrappermode=yes
     -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+127.0.0.1:$SMALL_PORT inet n - n - 20 smtpd
+    -o message_size_limit=100000
 pickup    unix n - n 60 1 pickup
 cleanup   unix n - n - 0 cleanup
 qmgr      unix n - n 300 1 qmgr
@@ -313,13 +315,14 @@ start() {
     postfix_directories "$dir"
     for _ in 1 2 3 4 5; do
         IMAP_PORT=$(free_port) IMAPS_PORT=$(free_port) SMTP_PORT=$(free_port) SMTPS_PORT=$(free_port)
+        SMALL_PORT=$(free_port)
         dovecot_config "$dir" >"$dir/dovecot.conf"
         postfix_config "$dir"
         if launch "$dir"; then
             # Written last and by rename: who sees it can use the server.
-            printf 'IMAP=%s\nIMAPS=%s\nSMTP=%s\nSMTPS=%s\nAUTHSERV_ID=%s\nPASSWORD=%s\nTOKEN_KEY=%s\n' \
-                "$IMAP_PORT" "$IMAPS_PORT" "$SMTP_PORT" "$SMTPS_PORT" "$AUTHSERV_ID" "$PASSWORD" "$TOKEN_KEY" \
-                >"$dir/ports.new"
+            printf 'IMAP=%s\nIMAPS=%s\nSMTP=%s\nSMTPS=%s\nSMALL=%s\nAUTHSERV_ID=%s\nPASSWORD=%s\nTOKEN_KEY=%s\n' \
+                "$IMAP_PORT" "$IMAPS_PORT" "$SMTP_PORT" "$SMTPS_PORT" "$SMALL_PORT" "$AUTHSERV_ID" "$PASSWORD" \
+                "$TOKEN_KEY" >"$dir/ports.new"
             mv "$dir/ports.new" "$dir/ports"
             return 0
         fi

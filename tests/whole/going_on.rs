@@ -18,7 +18,7 @@ fn a_reply_continues_claudes_conversation_in_the_same_workspace() {
     assert!(second.text().contains("has 5 messages"), "{}", second.text());
     assert!(second.text().contains("umbrella"), "{}", second.text());
     let third = world.go_on(&repo, &second, &run("cat draft.txt; git status --short"));
-    assert!(third.text().contains("unsaved\n?? draft.txt"), "{}", third.text());
+    assert!(third.text().contains("    unsaved\n    ?? draft.txt"), "{}", third.text());
     let id = first.session().unwrap();
     assert_eq!([second.session().unwrap(), third.session().unwrap()], [&*id, &*id]);
     let references = third.header("References").unwrap();

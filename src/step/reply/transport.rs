@@ -110,6 +110,9 @@ impl<'a> Transport<'a> {
     }
 }
 
+/// What programs say of a mail beyond their limit, whatever they exit with: Postfix's has 75, as if it might pass.
+const TOO_LARGE: [&str; 3] = ["too big", "too large", "size limit"];
+
 /// `sysexits.h`: 65 (data), 67 (no such user) and 68 (no such host) are about this mail; all else may pass.
 fn sendmail(
     program: &PathBuf,
@@ -132,6 +135,9 @@ fn sendmail(
     match output.end {
         End::Exit(0) => Ok(()),
         End::Exit(65 | 67 | 68) => Err(Unsent::Permanent(why)),
+        End::Exit(_) if TOO_LARGE.iter().any(|words| output.last_words().to_lowercase().contains(words)) => {
+            Err(Unsent::Permanent(why))
+        }
         _ => Err(Unsent::Temporary(why)),
     }
 }

@@ -1,13 +1,15 @@
 mod letter;
 
 use crate::step::stand::{BOSS, Stand, done, trouble};
-use crate::support::letter::Letter;
+use crate::support::letter::{Answer, Letter};
+use crate::support::mailserver::{mail_server, unique};
 use airut::base::fault::{Fault, Kind};
 use airut::base::id::TaskId;
 use airut::base::limits;
 use airut::base::talk::Silent;
 use airut::disk::layout::Stage;
 use airut::disk::queue::Ticket;
+use airut::format::config::{Smtp, Tls};
 use airut::format::task::{DeliveryState, Reason, State};
 use airut::step::reply::{dry_run, reply};
 use jiff::{SignedDuration, Timestamp};
@@ -141,6 +143,61 @@ fn a_mail_refused_with_its_files_is_sent_without_and_names_them() {
     let delivery = stand.task(&id).reply;
     assert!(delivery.bare);
     assert_eq!(fs::read(stand.file(&id, "reply.eml")).unwrap(), sent[1].0.raw);
+}
+
+#[test]
+fn a_mail_too_large_for_the_sendmail_program_is_sent_without_its_files_whatever_it_exits_with() {
+    let (stand, id) = answered();
+    fs::create_dir(stand.file(&id, "outbox")).unwrap();
+    fs::write(stand.file(&id, "outbox/report.pdf"), "x").unwrap();
+    // As Postfix's does it.
+    let said = "sendmail: fatal: boss(0): message file too big";
+    stand.sendmail_ends_with(&format!(
+        "grep -q 'filename=' sent/$n.eml && {{ echo '{said}' >&2; exit 75; }}; exit 0"
+    ));
+    assert_eq!(stand.reply().len(), 1);
+    assert!(stand.sent().pop().unwrap().0.text().contains("did not take"));
+}
+
+#[test]
+fn what_a_real_server_finds_too_large_comes_without_its_files_and_each_can_be_asked_for() {
+    let mut stand = Stand::new();
+    let (server, sender) = (mail_server(), format!("{}@example.com", unique("size")));
+    let letter = |body: &str| Letter { from: sender.clone(), ..stand.letter("Hello", body) };
+    let id = stand.arrive(&letter("Please."));
+    let again = |name: &str| Letter { from: sender.clone(), ..stand.reply_to(&id.session, name) };
+    let (large, small) = (again("/resend large.bin"), again("/resend small.txt"));
+    fs::create_dir(stand.file(&id, "outbox")).unwrap();
+    fs::write(stand.file(&id, "outbox/large.bin"), vec![7; 120_000]).unwrap();
+    fs::write(stand.file(&id, "outbox/small.txt"), "small").unwrap();
+    stand.finish(&id, |task| task.acknowledgement.state = DeliveryState::None);
+    stand.repo.config.mail.sendmail = None;
+    stand.repo.config.mail.smtp = Some(Smtp {
+        host: "127.0.0.1".to_owned(),
+        port: Some(server.small),
+        tls: Tls::None,
+        ca_file: None,
+        username: None,
+        password: None,
+        oauth2: None,
+    });
+    let mut sent = Vec::new();
+    for (count, request) in [None, Some(large), Some(small)].into_iter().enumerate() {
+        if let Some(request) = request {
+            stand.arrive(&request);
+        }
+        assert_eq!(stand.reply().last().map(|moved| moved.ends_with(&format!("{}", count + 1))), Some(true));
+        let mail = server.mailbox(&sender).wait_for(count + 1).pop().unwrap();
+        sent.push(Answer { raw: mail });
+    }
+    assert!(sent[0].attachments().is_empty() && sent[0].text().contains("The answer."), "{}", sent[0].text());
+    assert!(sent[0].text().contains("`large.bin`, `small.txt`. To get one of them"), "{}", sent[0].text());
+    assert!(
+        sent[1].attachments().is_empty() && sent[1].text().contains("in another way"),
+        "{}",
+        sent[1].text()
+    );
+    assert_eq!(sent[2].attachments(), [("small.txt".to_owned(), b"small".to_vec())]);
 }
 
 #[test]
