@@ -6,6 +6,7 @@ use airut::mail::parse::{Mail, read};
 use airut::mail::prompt::{Msg, PromptInput, prompt};
 use airut::mail::{calendar, headers, html, pgp, pkcs7, rtf, tnef};
 use airut::rule::authenticate::authenticate;
+use airut::rule::stamp::Stamp;
 use airut::rule::{authres, sender};
 use jiff::Timestamp;
 
@@ -73,7 +74,7 @@ pub fn results(data: &[u8]) {
 fn is_authentic(results: &str) -> bool {
     let field = |name: &str, value: &str| Header { name: name.to_owned(), value: value.to_owned() };
     let fields = vec![field("Authentication-Results", results), field("From", "you@example.com")];
-    let found = authenticate(&Headers::new(fields, Vec::new()), &"mx.example.com".parse().expect("a name"));
+    let found = authenticate(&Headers::new(fields, Vec::new()), &Stamp::named("mx.example.com"));
     found.findings.iter().all(|finding| finding.check.passed == airut::format::verdict::Passed::Passed)
 }
 
