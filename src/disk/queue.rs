@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,13 @@ pub enum TakenIn {
     Known(MessageKey),
 }
 
+/// A mail on its way into `fetched`, on disk without a name.
+#[derive(Debug)]
+pub struct Unnamed {
+    key: MessageKey,
+    file: write::Unnamed,
+}
+
 /// One repository's queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Queue<'a> {
@@ -100,14 +108,31 @@ impl<'a> Queue<'a> {
     /// Stores a mail in `fetched`, once: everything that ever left `fetched` is remembered in `seen`, and both
     /// are looked at under one lock.
     pub fn take_in(&self, bytes: &[u8]) -> Result<TakenIn> {
-        let key = message_key(bytes);
-        let path = self.message(Stage::Fetched, &key);
+        let known = || TakenIn::Known(message_key(bytes));
+        Ok(self.take_in_all(vec![self.unnamed(bytes)?])?.pop().unwrap_or_else(known))
+    }
+
+    /// A mail that is written and not taken in yet.
+    pub fn unnamed(&self, bytes: &[u8]) -> Result<Unnamed> {
+        Ok(Unnamed { key: message_key(bytes), file: write::unnamed(&self.layout.tmp(), bytes)? })
+    }
+
+    /// Takes in several at once, as `take_in` does one: the disk is waited for once.
+    pub fn take_in_all(&self, mails: Vec<Unnamed>) -> Result<Vec<TakenIn>> {
+        let (mut taken, mut files, mut new) = (Vec::new(), Vec::new(), HashSet::new());
         let _lock = self.lock()?;
-        if self.layout.seen(&key).exists() || path.exists() || self.is_deferred(&key)? {
-            return Ok(TakenIn::Known(key));
+        for Unnamed { key, file } in mails {
+            let path = self.message(Stage::Fetched, &key);
+            let is_known = self.layout.seen(&key).exists() || path.exists() || self.is_deferred(&key)?;
+            if is_known || !new.insert(key.clone()) {
+                taken.push(TakenIn::Known(key));
+            } else {
+                files.push((file, path));
+                taken.push(TakenIn::New(key));
+            }
         }
-        write::durable_by_way_of(&self.layout.tmp(), &path, bytes)?;
-        Ok(TakenIn::New(key))
+        write::name_all(&self.layout.stage(Stage::Fetched), files)?;
+        Ok(taken)
     }
 
     /// Takes in a mail that is accepted already; it never lies in `fetched`, where another process would judge it.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Puts `bytes` at `path`, replacing what was there, readable by the owner only.
 pub fn durable(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -27,6 +27,35 @@ pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()>
     };
     write().with_context(|| format!("cannot write {}", path.display()))?;
     sync_dir(parent(path)?)
+}
+
+/// A file that is written and has no name yet: gone with who holds it.
+#[derive(Debug)]
+pub struct Unnamed(tempfile::NamedTempFile);
+
+/// Writes a file without waiting for the disk; `name_all` makes it durable.
+pub fn unnamed(beside: &Path, bytes: &[u8]) -> Result<Unnamed> {
+    let write = || -> std::io::Result<tempfile::NamedTempFile> {
+        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
+        file.write_all(bytes)?;
+        Ok(file)
+    };
+    write().map(Unnamed).with_context(|| format!("cannot write in {}", beside.display()))
+}
+
+/// Puts files into one directory, each under its path, and waits for the disk once: what is written together costs
+/// it little more than one file.
+pub fn name_all(dir: &Path, files: Vec<(Unnamed, PathBuf)>) -> Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    for (file, path) in &files {
+        file.0.as_file().sync_all().with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    for (file, path) in files {
+        file.0.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    sync_dir(dir)
 }
 
 /// Moves a file or directory within one file system, replacing a file that was there.

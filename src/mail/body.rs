@@ -11,7 +11,7 @@ use crate::mail::names;
 use crate::mail::pgp;
 use crate::mail::pkcs7::{self, Opened};
 use crate::mail::plain::{self, Quotes};
-use crate::mail::tnef;
+use crate::mail::tnef::{self, Tnef};
 use crate::mail::types;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
@@ -202,20 +202,33 @@ impl Body {
         }
         let read = tnef::read(&bytes);
         if self.full_text.trim().is_empty() {
-            let kind = |value: &str| decode::Parameters { value: value.to_owned(), ..Default::default() };
-            match (read.text, read.html, read.rich) {
-                (Some(text), _, _) | (None, None, Some(text)) => self.text(&text, &kind("text/plain")),
-                (None, Some(html), _) => self.text(&html, &kind("text/html")),
-                (None, None, None) => {}
-            }
+            let (text, kind) = read.shown();
+            self.text(text, &decode::Parameters { value: kind.to_owned(), ..Default::default() });
         }
+        self.tnef_files(read);
+    }
+
+    fn tnef_files(&mut self, read: Tnef) {
+        self.left_out.more += read.more;
         for file in read.files {
-            let name =
-                file.name.as_deref().and_then(names::clean).unwrap_or_else(|| "attachment.bin".to_owned());
+            let name = file.name.as_deref().and_then(names::clean);
+            if tnef::is_tnef(&file.bytes) && self.opened < OPENED {
+                let within = tnef::read(&file.bytes);
+                let text = match within.shown() {
+                    (html, "text/html") => html::read(html, true).request,
+                    (text, _) => text.to_owned(),
+                };
+                let name = format!("{}.txt", name.as_deref().unwrap_or("message"));
+                self.file(names::clean(&name).unwrap_or(name), "text/plain", text.into_bytes());
+                self.opened += 1;
+                self.tnef_files(within);
+                self.opened -= 1;
+                continue;
+            }
+            let name = name.unwrap_or_else(|| "attachment.bin".to_owned());
             let kind = types::of_name(&name);
             self.file(name, kind, file.bytes);
         }
-        self.left_out.more += read.more;
     }
 
     fn attach(&mut self, part: &Part) {

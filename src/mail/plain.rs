@@ -105,8 +105,8 @@ fn without_quote<'a, 'b>(lines: &'a [&'b str], quotes: Quotes) -> &'a [&'b str] 
     }
     // "It printed this:" and what follows it is the author's own quotation.
     let introduced = above.last().is_some_and(|line| line.ends_with([':', '：']));
-    let marked = quotes == Quotes::Lines && !introduced;
-    if marked || attribution::begins_with_one(&lines[own..]) { above } else { lines }
+    let is_mail = quotes == Quotes::Lines || attribution::begins_with_one(&lines[own..]);
+    if is_mail && !introduced { above } else { lines }
 }
 
 /// The line above a signature (RFC 3676 section 4.3).

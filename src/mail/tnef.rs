@@ -92,6 +92,16 @@ fn attribute(source: &mut Source, tnef: &mut Tnef) -> Option<()> {
 }
 
 impl Tnef {
+    /// The best of its texts, and what it is.
+    #[must_use]
+    pub fn shown(&self) -> (&str, &'static str) {
+        match (&self.text, &self.html, &self.rich) {
+            (Some(text), _, _) | (None, None, Some(text)) => (text, "text/plain"),
+            (None, Some(html), _) => (html, "text/html"),
+            (None, None, None) => ("", "text/plain"),
+        }
+    }
+
     fn take(&mut self, property: &Property, source: &Source) {
         match property.number {
             BODY => self.text = source.shown(property),
@@ -117,6 +127,10 @@ impl TnefFile {
                         SHORT_NAME if self.name.is_none() => self.name = value.shown(&property),
                         DATA if self.bytes.is_empty() && property.kind == BINARY => {
                             self.bytes = property.value.to_vec();
+                        }
+                        // A mail within, behind what names its kind.
+                        DATA if self.bytes.is_empty() && property.kind == OBJECT => {
+                            self.bytes = property.value.get(16..).unwrap_or_default().to_vec();
                         }
                         _ => {}
                     }

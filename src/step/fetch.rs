@@ -6,7 +6,7 @@ use crate::base::limits;
 use crate::base::talk::Talk;
 use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
-use crate::disk::queue::TakenIn;
+use crate::disk::queue::{TakenIn, Unnamed};
 use crate::disk::repo::Repo;
 use crate::disk::write;
 use crate::exec::interrupt::Interrupt;
@@ -15,7 +15,7 @@ use crate::format::mailbox;
 use crate::format::version::Versioned;
 use crate::mail::headers::OVERSIZE;
 use crate::mail::imap::{IdleEnd, Mailbox};
-use crate::mail::maildir::Maildir;
+use crate::mail::maildir::{Content, Maildir};
 use crate::step::report::Report;
 use crate::tool::sign_in;
 use anyhow::{Context, Result};
@@ -41,11 +41,12 @@ pub fn fetch(repo: &Repo, talk: &dyn Talk) -> Result<Report> {
 pub fn take(repo: &Repo, bytes: &[u8]) -> Result<Report> {
     begin(repo)?;
     let mut report = Report::default();
-    if bytes.len() > limits::MESSAGE_BYTES {
-        store(repo, &oversize(bytes, bytes.len()), &mut report)?;
+    let mail = if bytes.len() > limits::MESSAGE_BYTES {
+        repo.queue().unnamed(&oversize(bytes, bytes.len()))?
     } else {
-        store(repo, bytes, &mut report)?;
-    }
+        repo.queue().unnamed(bytes)?
+    };
+    store(repo, vec![mail], &mut report)?;
     Ok(report)
 }
 
@@ -151,24 +152,29 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
     }
     let mut failures = 0;
     for batch in listed.chunks(limits::FETCH_BATCH) {
-        for (uid, size) in batch {
-            if state.stored.contains(uid) {
-                continue;
-            }
-            match store_one(repo, mailbox, *uid, *size, &mut report) {
-                Ok(()) => {
+        let (mut mails, mut uids, mut lost) = (Vec::new(), Vec::new(), None);
+        for (uid, size) in batch.iter().filter(|(uid, _)| !state.stored.contains(uid)) {
+            match one(repo, mailbox, *uid, *size) {
+                Ok(mail) => {
                     failures = 0;
-                    state.stored.insert(*uid);
+                    mails.push(mail);
+                    uids.push(*uid);
                 }
                 Err(error) => {
                     // It stays where it is and holds up no other, unless they all fail alike.
                     failures += 1;
                     if failures >= limits::FETCH_FAILURES || is_away(&error) {
-                        return Err(error);
+                        lost = Some(error);
+                        break;
                     }
                     report.trouble(&repo.name, &format!("UID {uid}"), error);
                 }
             }
+        }
+        store(repo, mails, &mut report)?;
+        state.stored.extend(uids);
+        if let Some(error) = lost {
+            return Err(error);
         }
         let stored: Vec<u32> =
             batch.iter().map(|(uid, _)| *uid).filter(|uid| state.stored.contains(uid)).collect();
@@ -186,13 +192,14 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
     Ok(report)
 }
 
-fn store_one(repo: &Repo, mailbox: &mut Mailbox, uid: u32, size: u64, report: &mut Report) -> Result<()> {
+/// A mail of the mailbox, on disk without a name: its bytes are not kept, since a batch of them could fill the memory.
+fn one(repo: &Repo, mailbox: &mut Mailbox, uid: u32, size: u64) -> Result<Unnamed> {
     let bytes = if size > limits::MESSAGE_BYTES as u64 {
         mailbox.fetch_header(uid).map(|header| oversize(&header, usize::try_from(size).unwrap_or(usize::MAX)))
     } else {
         mailbox.fetch(uid)
     };
-    store(repo, &bytes.with_context(|| format!("the mail with UID {uid} cannot be fetched"))?, report)
+    repo.queue().unnamed(&bytes.with_context(|| format!("the mail with UID {uid} cannot be fetched"))?)
 }
 
 fn from_maildir(repo: &Repo, maildir: &Maildir, talk: &dyn Talk) -> Result<Report> {
@@ -201,30 +208,41 @@ fn from_maildir(repo: &Repo, maildir: &Maildir, talk: &dyn Talk) -> Result<Repor
     if !listed.is_empty() {
         talk.detail(&format!("{}: {} in the Maildir", repo.name, listed.len()));
     }
-    for entry in listed {
-        let stored = maildir.read(&entry).and_then(|bytes| {
-            let bytes = match bytes {
-                crate::mail::maildir::Content::Whole(bytes) => bytes,
-                crate::mail::maildir::Content::TooLarge { header, size } => oversize(&header, size),
-            };
-            store(repo, &bytes, &mut report)?;
-            maildir.remove(&entry)
-        });
-        if let Err(error) = stored {
-            report.trouble(&repo.name, &entry.name(), error);
+    for batch in listed.chunks(limits::FETCH_BATCH) {
+        let (mut mails, mut entries) = (Vec::new(), Vec::new());
+        for entry in batch {
+            let read = maildir.read(entry).and_then(|content| match content {
+                Content::Whole(bytes) => repo.queue().unnamed(&bytes),
+                Content::TooLarge { header, size } => repo.queue().unnamed(&oversize(&header, size)),
+            });
+            match read {
+                Ok(mail) => {
+                    mails.push(mail);
+                    entries.push(entry);
+                }
+                Err(error) => report.trouble(&repo.name, &entry.name(), error),
+            }
+        }
+        store(repo, mails, &mut report)?;
+        for entry in entries {
+            if let Err(error) = maildir.remove(entry) {
+                report.trouble(&repo.name, &entry.name(), error);
+            }
         }
     }
     Ok(report)
 }
 
-fn store(repo: &Repo, bytes: &[u8], report: &mut Report) -> Result<()> {
-    match repo.queue().take_in(bytes)? {
-        TakenIn::New(key) => report.moved(&repo.name, &key),
-        // Still waiting here since an interrupted fetch: say so again, so that a pipeline goes on with it.
-        TakenIn::Known(key) if repo.queue().message(Stage::Fetched, &key).exists() => {
-            report.moved(&repo.name, &key)
+fn store(repo: &Repo, mails: Vec<Unnamed>, report: &mut Report) -> Result<()> {
+    for taken in repo.queue().take_in_all(mails)? {
+        match taken {
+            TakenIn::New(key) => report.moved(&repo.name, &key),
+            // Still waiting here since an interrupted fetch: say so again, so that a pipeline goes on with it.
+            TakenIn::Known(key) if repo.queue().message(Stage::Fetched, &key).exists() => {
+                report.moved(&repo.name, &key)
+            }
+            TakenIn::Known(_) => {}
         }
-        TakenIn::Known(_) => {}
     }
     Ok(())
 }

@@ -97,6 +97,46 @@ fn signatures_are_cut() {
 }
 
 #[test]
+fn what_a_telephone_adds_is_cut_only_where_it_stands_alone() {
+    for line in [
+        "Sent from my iPhone",
+        "Get Outlook for iOS<https://aka.ms/o0ukef>",
+        "Outlook für Android beziehen",
+        "Von meinem Samsung Galaxy Smartphone gesendet.",
+        "Envoyé de mon iPhone",
+        "Отправлено с iPhone",
+        "发自我的iPhone",
+    ] {
+        assert_eq!(text(&format!("Yes.\n\n{line}\n")), "Yes.", "{line}");
+        let within = format!("Yes.\n{line}");
+        assert_eq!(text(&within), within);
+    }
+    let own = "Two things.\n\nSent via curl it works.";
+    assert_eq!(text(own), own);
+}
+
+#[test]
+fn two_dashes_are_a_signature_only_where_they_stand_as_one() {
+    let list = "First way\n--\nSecond way";
+    assert_eq!(text(list), list);
+    assert_eq!(text("Yes.\n\n--\nYou\nHead"), "Yes.", "the blank was lost on the way");
+    assert_eq!(text("Yes.\n\n-- \nExample Ltd.\n-- \n"), "Yes.");
+}
+
+#[test]
+fn a_mail_that_is_passed_on_stays_whole() {
+    let below =
+        "---------- Forwarded message ---------\nFrom: Bob <bob@example.org>\n\nIt fails.\n\n-- \nBob";
+    let whole = format!("Why?\n\n-- \nYou\n\n{below}\n");
+    assert_eq!(text(&whole), format!("Why?\n\n{below}"));
+    let quoted =
+        format!("Yes.\n\nOn 5 Jan 2026, A <a@example.com> wrote:\n> {}", below.replace('\n', "\n> "));
+    assert_eq!(text(&quoted), "Yes.");
+    let older = format!("Yes.\n\n-----Original Message-----\nFrom: a@example.com\n\n{below}");
+    assert_eq!(text(&older), "Yes.");
+}
+
+#[test]
 fn flowed_lines_are_joined_within_their_depth() {
     assert_eq!(unflow("a \nb\nc", false), "a b\nc");
     assert_eq!(unflow("> a \n> b\n>> c \nd \ne", false), "> a b\n>> c\nd e");
