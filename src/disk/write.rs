@@ -2,6 +2,7 @@
 //! After any of these returns, the change is on disk; before, the old state stands whole.
 
 use crate::base::limits;
+use crate::disk::crash;
 use crate::format::version::{Versioned, format_of, too_new};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -21,7 +22,9 @@ pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()>
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
         file.write_all(bytes)?;
+        crash::point("write: sync the file");
         file.as_file().sync_all()?;
+        crash::point("write: rename");
         file.persist(path)?;
         Ok(())
     };
@@ -31,6 +34,7 @@ pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()>
 
 /// Moves a file or directory within one file system, replacing a file that was there.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    crash::point("rename");
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     std::fs::rename(from, to)
         .with_context(|| format!("cannot move {} to {}", from.display(), to.display()))?;
@@ -55,6 +59,7 @@ fn is_gone(path: &Path) -> bool {
 
 /// Removes a file; that it was gone already is no error.
 pub fn remove(path: &Path) -> Result<()> {
+    crash::point("remove");
     match std::fs::remove_file(path) {
         Ok(()) => sync_dir(parent(path)?),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -69,6 +74,7 @@ pub fn create_dir(path: &Path) -> Result<()> {
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     above.map_or(Ok(()), create_dir)?;
+    crash::point("create_dir");
     match DirBuilder::new().mode(0o700).create(path) {
         // What is stored in it is only as durable as its own name.
         Ok(()) => above.map_or(Ok(()), sync_dir),
@@ -79,6 +85,7 @@ pub fn create_dir(path: &Path) -> Result<()> {
 
 /// Makes an empty file unless there is one.
 pub fn touch(path: &Path) -> Result<()> {
+    crash::point("touch");
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => sync_dir(parent(path)?),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -92,7 +99,9 @@ pub fn create_new(beside: &Path, path: &Path, bytes: &[u8]) -> Result<bool> {
     let write = || -> std::io::Result<bool> {
         let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
         file.write_all(bytes)?;
+        crash::point("create_new: sync the file");
         file.as_file().sync_all()?;
+        crash::point("create_new: link");
         match file.persist_noclobber(path) {
             Ok(_) => Ok(true),
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -119,6 +128,7 @@ pub fn nameless(bytes: &[u8]) -> Result<File> {
 
 /// Opens a file of ours for appending, never through a link.
 pub fn append(path: &Path) -> Result<File> {
+    crash::point("append");
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -168,8 +178,10 @@ pub fn json<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<()> {
 pub fn json_unsynced<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<()> {
     let text = json_text(path, value)?;
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(path.parent().unwrap_or(path))?;
+        let mut file =
+            tempfile::Builder::new().prefix(".tmp-").tempfile_in(path.parent().unwrap_or(path))?;
         file.write_all(&text)?;
+        crash::point("write unsynced: rename");
         file.persist(path)?;
         Ok(())
     };
@@ -215,6 +227,7 @@ pub fn read_json_to_change<T: DeserializeOwned + Versioned>(path: &Path) -> Resu
 
 /// Makes the directory's entries durable.
 pub fn sync_dir(dir: &Path) -> Result<()> {
+    crash::point("sync the directory");
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .with_context(|| format!("cannot sync the directory {}", dir.display()))

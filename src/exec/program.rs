@@ -3,6 +3,7 @@
 //! whole group gets TERM and, after a grace, KILL. What it prints is bounded.
 
 use crate::base::limits;
+use crate::disk::crash;
 use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -182,6 +183,7 @@ impl Program {
         give_up: impl Fn() -> bool,
     ) -> Result<Output> {
         let name = self.program.to_string_lossy().into_owned();
+        crash::point("start the program");
         let mut child = self
             .command()
             .stdin(self.stdin_file.take().map_or_else(Stdio::piped, Stdio::from))
@@ -220,6 +222,7 @@ impl Program {
                 }
             };
             let waited = wait(&mut child, why);
+            crash::point("after the program's end");
             if waited.is_err() {
                 end_now(&mut child);
             }
@@ -249,6 +252,7 @@ impl Program {
     }
 
     fn piped(self, stderr: Stdio) -> Result<Child> {
+        crash::point("start the program that stays");
         self.command()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

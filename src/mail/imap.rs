@@ -4,6 +4,7 @@
 
 use crate::base::fault::{Fault, Kind};
 use crate::base::limits;
+use crate::disk::crash;
 use crate::format::config::Imap;
 use crate::format::verdict::shown;
 use crate::mail::folder;
@@ -70,6 +71,7 @@ impl Mailbox {
         control.budget.store(limits::IMAP_ANSWER_BYTES, Ordering::Relaxed);
         let client = Client::new(greet::greet(config, Arc::clone(&control))?);
         let host = config.host.clone();
+        crash::point("IMAP login");
         let mut session = catch(|| sign_in::sign_in(client, config, login))??;
         let can = catch(|| session.capabilities())?.map_err(|error| fault(&host, error))?;
         let can = Abilities {
@@ -251,7 +253,9 @@ impl Mailbox {
     fn run<T>(&mut self, command: impl FnOnce(&mut Session<Net>) -> imap::Result<T>) -> Result<T> {
         let budget = limits::IMAP_ANSWER_BYTES + 2 * limits::MESSAGE_BYTES as u64;
         self.control.budget.store(budget, Ordering::Relaxed);
+        crash::point("IMAP command");
         let answer = catch(|| command(&mut self.session))?;
+        crash::point("after the IMAP command");
         answer.map_err(|error| fault(&self.host, error).into())
     }
 }
