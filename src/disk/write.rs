@@ -11,6 +11,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Puts `bytes` at `path`, replacing what was there, readable by the owner only.
 pub fn durable(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -22,6 +23,7 @@ pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()>
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
         file.write_all(bytes)?;
+        stamp(file.as_file())?;
         crash::point("write: sync the file");
         file.as_file().sync_all()?;
         crash::point("write: rename");
@@ -87,7 +89,9 @@ pub fn create_dir(path: &Path) -> Result<()> {
 pub fn touch(path: &Path) -> Result<()> {
     crash::point("touch");
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => sync_dir(parent(path)?),
+        Ok(file) => stamp(&file)
+            .with_context(|| format!("cannot write {}", path.display()))
+            .and_then(|()| sync_dir(parent(path)?)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
     }
@@ -223,6 +227,12 @@ pub fn read_json_to_change<T: DeserializeOwned + Versioned>(path: &Path) -> Resu
         Some(value) if value.is_newer() => Err(too_new::<T>(path, value.format()).into()),
         value => Ok(value),
     }
+}
+
+/// Gives a file the time of now: the kernel's own stamp is the same for all that is written within some milliseconds,
+/// and the order of the queue is that of its files' times.
+fn stamp(file: &File) -> std::io::Result<()> {
+    file.set_modified(SystemTime::now())
 }
 
 /// Makes the directory's entries durable.
