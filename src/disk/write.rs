@@ -13,6 +13,15 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
+/// What a file is called before it has its name; a process that is killed leaves it so.
+const UNFINISHED: &str = ".tmp-";
+
+/// Whether a file of this name was never finished.
+#[must_use]
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
+}
+
 /// Puts `bytes` at `path`, replacing what was there, readable by the owner only.
 pub fn durable(path: &Path, bytes: &[u8]) -> Result<()> {
     durable_by_way_of(parent(path)?, path, bytes)
@@ -21,7 +30,7 @@ pub fn durable(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The same, written in `beside` first: for directories that are watched, where nothing half may be seen.
 pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
         file.write_all(bytes)?;
         stamp(file.as_file())?;
         crash::point("write: sync the file");
@@ -101,7 +110,7 @@ pub fn touch(path: &Path) -> Result<()> {
 /// link, never over what is there. It is written in `beside` first. False when the name is taken.
 pub fn create_new(beside: &Path, path: &Path, bytes: &[u8]) -> Result<bool> {
     let write = || -> std::io::Result<bool> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
         file.write_all(bytes)?;
         crash::point("create_new: sync the file");
         file.as_file().sync_all()?;
@@ -183,7 +192,7 @@ pub fn json_unsynced<T: Serialize + Versioned>(path: &Path, value: &T) -> Result
     let text = json_text(path, value)?;
     let write = || -> std::io::Result<()> {
         let mut file =
-            tempfile::Builder::new().prefix(".tmp-").tempfile_in(path.parent().unwrap_or(path))?;
+            tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(path.parent().unwrap_or(path))?;
         file.write_all(&text)?;
         crash::point("write unsynced: rename");
         file.persist(path)?;

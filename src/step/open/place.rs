@@ -247,9 +247,12 @@ pub fn is_begun(repo: &Repo, key: &MessageKey, plan: &Plan) -> bool {
     plan.is_new() || tasks.any(|task| task.messages.iter().any(|message| message.key == *key))
 }
 
-/// Whether there is no such directory, or nothing in it.
+/// Whether there is no such directory, or nothing in it but what was being written when a process was killed.
 fn is_empty(dir: &Path) -> bool {
-    std::fs::read_dir(dir).map_or_else(|_| !dir.exists(), |mut entries| entries.next().is_none())
+    let is_written = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| write::is_unfinished(&entry.file_name().to_string_lossy()))
+    };
+    std::fs::read_dir(dir).map_or_else(|_| !dir.exists(), |mut entries| entries.all(is_written))
 }
 
 /// Attachments into `inbox/`, never over what lies there. A second try after a crash finds its own.
