@@ -65,6 +65,7 @@ pub fn place(
         received_at: plan.received_at,
         attachments,
     };
+    let is_known = at < task.messages.len();
     match task.messages.get_mut(at) {
         Some(known) => *known = message.clone(),
         None => task.messages.push(message.clone()),
@@ -73,8 +74,11 @@ pub fn place(
     if let Some(command) = plan.command.as_ref().filter(|_| task.command.is_none()) {
         command::act(repo, &guard, &session, command, &mut task)?;
     }
+    // What the task holds was counted when it was put there.
+    if !is_known {
+        quota::count(repo, key, plan)?;
+    }
     guard.save_task(&task)?;
-    quota::count(repo, key, plan)?;
     write_prompt(repo, &guard, &session, &task, plan, &message)?;
     guard.update(|session| {
         session.tasks = session.tasks.max(task.number);
