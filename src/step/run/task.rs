@@ -141,6 +141,10 @@ fn begin(repo: &Repo, id: &TaskId) -> Result<Begun> {
     queue.advance(&ticket, Stage::Ready, Stage::Running)?;
     let now = Timestamp::now();
     if task.state == State::Running {
+        // Cut off when its outbox had been taken, and the new one not yet made: that is no damage.
+        if dir.join("outbox").exists() {
+            write::create_dir(&guard.dir.file("outbox"))?;
+        }
         task.interruptions += 1;
         if task.interruptions > limits::INTERRUPTIONS {
             task.state = State::Interrupted;
