@@ -155,7 +155,8 @@ fn begin(repo: &Repo, id: &TaskId) -> Result<Begun> {
             guard.save_task(&task)?;
             return Ok(Begun::Over(task.into()));
         }
-        task.notes.push(Notice::Continued.to_string());
+        let begun = std::fs::metadata(dir.join("events.jsonl")).is_ok_and(|events| events.len() > 0);
+        task.notes.push(if begun { Notice::Continued } else { Notice::BegunAgain }.to_string());
     }
     task.state = State::Running;
     task.started_at = task.started_at.or(Some(now));
