@@ -73,9 +73,13 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
         release(repo, id)?;
         return Ok(Ending::Left);
     };
+    let now = Timestamp::now();
+    // Before it is recorded: cut off between the two, the work is done once more, and costs once more.
+    if let Some(cost) = worked.cost_usd.filter(|cost| *cost > 0.0) {
+        spent(repo, &task, cost, now)?;
+    }
     let guard = SessionGuard::take(&repo.layout, &id.session)?;
     collect_outbox(repo, &guard.dir, id.number)?;
-    let now = Timestamp::now();
     let task = guard.update_task(id.number, |task| {
         task.state = state;
         task.finished_at = Some(now);
@@ -89,9 +93,6 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
     })?;
     guard.active(now)?;
     drop(guard);
-    if let Some(cost) = task.cost_usd.filter(|cost| *cost > 0.0) {
-        spent(repo, &task, cost, now)?;
-    }
     finish(repo, id, &task)
 }
 
