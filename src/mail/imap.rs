@@ -172,6 +172,15 @@ impl Mailbox {
         if gone { Ok(()) } else { self.expunge_ours(uids) }
     }
 
+    /// Removes for good those of these mails that are marked as deleted: a removal that was cut off.
+    ///
+    /// # Errors
+    /// Where the server refuses.
+    pub fn finish_removal(&mut self, uids: &[u32]) -> Result<()> {
+        let uids = if self.can.uidplus { uids.iter().copied().collect() } else { BTreeSet::new() };
+        uid_sets(&uids).iter().try_for_each(|set| self.run(|session| session.uid_expunge(set)).map(drop))
+    }
+
     /// Makes the folder where it is missing.
     fn put_into(
         &mut self,
