@@ -4,6 +4,7 @@
 
 use crate::base::limits;
 use crate::disk::crash;
+use crate::exec::group::has_others;
 use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -285,6 +286,10 @@ fn wait(child: &mut Child, why: impl Fn() -> Option<End>) -> Result<End> {
         } else if asked_at.elapsed() >= limits::KILL_GRACE {
             let _ = kill_process_group(group, Signal::KILL);
         }
+    }
+    // Told to end, those of its group may take as long as itself.
+    while reason.is_some() && asked_at.elapsed() < limits::KILL_GRACE && has_others(group) {
+        std::thread::sleep(ASK_EVERY / 10);
     }
     // What it left running in its group would hold the pipes open.
     let _ = kill_process_group(group, Signal::KILL);
