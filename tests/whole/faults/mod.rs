@@ -164,7 +164,7 @@ struct Mails {
 
 /// Without what airut says of an interruption, and of the time.
 fn unmarked(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.contains("was interrupted once on our side"));
+    let lines = text.lines().filter(|line| !line.contains("interrupted once on our side"));
     let timeless = lines.map(|line| line.split(" it is kept until").next().unwrap_or_default());
     timeless.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }

@@ -2,7 +2,9 @@
 //! if nothing had happened.
 
 use crate::support::letter::{Answer, Letter};
+use crate::support::world::World;
 use crate::whole::faults::Stage;
+use crate::whole::steps::{container_of, obedient};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Mutex;
@@ -200,4 +202,32 @@ fn wherever_gc_is_ended_it_removes_the_same_the_next_time() {
     let points = walk(&stage, &["gc"]);
     assert_eq!(stage.twin().repo.sessions().len(), 2);
     assert!(points.len() > 8, "{points:?}");
+}
+
+#[test]
+fn a_real_container_is_replaced_when_its_run_was_ended_beside_it() {
+    let stage = Stage::with(World::with_containers(), &obedient());
+    fs::remove_file(stage.world.path("bin/podman")).unwrap();
+    let arrive = || {
+        let letter = stage.letter("alice@example.com", "Hello", "sh: echo the answer");
+        stage.bring(&[letter], &[&["fetch"], &["authorize"], &["session", "open"]]);
+    };
+    // The first makes the image.
+    arrive();
+    stage.settle().unwrap();
+    arrive();
+    let points = stage.record(&["run"]);
+    stage.settle().unwrap();
+    for name in ["start the program", "after the program's end"] {
+        let number = points.iter().rposition(|point| point == name).unwrap() + 1;
+        arrive();
+        assert!(stage.crash(&["run"], &number.to_string()), "{name}");
+        stage.settle().unwrap();
+        assert_eq!(container_of(&stage.repo), "", "{name}");
+    }
+    let sent = stage.sent();
+    assert_eq!(sent.len(), 8, "an acknowledgement and an answer to each: {sent:?}");
+    assert!(sent.values().all(|mails| mails.ids == 1), "{sent:?}");
+    let answers = sent.values().filter(|mails| mails.words.iter().all(|words| words.contains("the answer")));
+    assert_eq!(answers.count(), 4, "{sent:?}");
 }
