@@ -20,7 +20,7 @@ fi
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:=/root}/.cargo}/bin
 PACKAGES=(
-    ca-certificates curl gcc git libc6-dev openssl procps shellcheck systemd util-linux        # to build and to check
+    ca-certificates curl gcc git libc6-dev openssl procps shellcheck strace systemd util-linux        # to build and to check
     podman runc crun catatonit uidmap fuse-overlayfs busybox-static mmdebstrap          # containers and images
     postfix dovecot-imapd dovecot-lmtpd                                                 # the mail server
     python3-venv python3-pip                                                            # mitmproxy, wheels

@@ -49,6 +49,9 @@ fn show(status: &Status) -> Result<()> {
             rows.iter().try_for_each(|row| print::line(&format!("    {}", line(row))))?;
         }
     }
+    for id in &status.damaged {
+        print::line(&format!("  damaged: {id}; airut session show {id} says why"))?;
+    }
     if !status.deferred.is_empty() {
         print::line("  waiting for another attempt:")?;
     }

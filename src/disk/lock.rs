@@ -2,6 +2,7 @@
 //! Lock files lie apart from what is removed, and are never renamed or unlinked: two takers would both succeed.
 
 use crate::base::fault::Fault;
+use crate::disk::crash;
 use crate::disk::write;
 use anyhow::{Context, Result};
 use std::fs::{File, OpenOptions};
@@ -23,6 +24,7 @@ enum Mode {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        crash::point("free the lock");
         // Closing alone is not enough: a program that another thread is just starting has the file open as well, until
         // it begins. An error leaves it to that.
         let _ = fs2::FileExt::unlock(&self.file);
@@ -68,7 +70,10 @@ fn attempt(file: &File, path: &Path, mode: Mode) -> Result<bool> {
         Mode::Shared => fs2::FileExt::try_lock_shared(file),
     };
     match tried {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            crash::point("after the lock is taken");
+            Ok(true)
+        }
         Err(error) if error.kind() == fs2::lock_contended_error().kind() => Ok(false),
         Err(error) => Err(error).with_context(|| {
             format!("cannot lock {}: airut needs a file system with file locks", path.display())

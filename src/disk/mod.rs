@@ -9,3 +9,4 @@ pub mod runtime;
 pub mod accounts;
 pub mod repo;
 pub mod config;
+pub mod crash;

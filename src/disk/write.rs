@@ -2,6 +2,7 @@
 //! After any of these returns, the change is on disk; before, the old state stands whole.
 
 use crate::base::limits;
+use crate::disk::crash;
 use crate::format::version::{Versioned, format_of, too_new};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -10,6 +11,16 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What a file is called before it has its name; a process that is killed leaves it so.
+const UNFINISHED: &str = ".tmp-";
+
+/// Whether a file of this name was never finished.
+#[must_use]
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
+}
 
 /// Puts `bytes` at `path`, replacing what was there, readable by the owner only.
 pub fn durable(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -19,9 +30,12 @@ pub fn durable(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The same, written in `beside` first: for directories that are watched, where nothing half may be seen.
 pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
         file.write_all(bytes)?;
+        stamp(file.as_file())?;
+        crash::point("write: sync the file");
         file.as_file().sync_all()?;
+        crash::point("write: rename");
         file.persist(path)?;
         Ok(())
     };
@@ -36,8 +50,9 @@ pub struct Unnamed(tempfile::NamedTempFile);
 /// Writes a file without waiting for the disk; `name_all` makes it durable.
 pub fn unnamed(beside: &Path, bytes: &[u8]) -> Result<Unnamed> {
     let write = || -> std::io::Result<tempfile::NamedTempFile> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
         file.write_all(bytes)?;
+        stamp(file.as_file())?;
         Ok(file)
     };
     write().map(Unnamed).with_context(|| format!("cannot write in {}", beside.display()))
@@ -50,9 +65,11 @@ pub fn name_all(dir: &Path, files: Vec<(Unnamed, PathBuf)>) -> Result<()> {
         return Ok(());
     }
     for (file, path) in &files {
+        crash::point("write: sync the file");
         file.0.as_file().sync_all().with_context(|| format!("cannot write {}", path.display()))?;
     }
     for (file, path) in files {
+        crash::point("write: rename");
         file.0.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
     }
     sync_dir(dir)
@@ -60,6 +77,7 @@ pub fn name_all(dir: &Path, files: Vec<(Unnamed, PathBuf)>) -> Result<()> {
 
 /// Moves a file or directory within one file system, replacing a file that was there.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    crash::point("rename");
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     std::fs::rename(from, to)
         .with_context(|| format!("cannot move {} to {}", from.display(), to.display()))?;
@@ -84,6 +102,7 @@ fn is_gone(path: &Path) -> bool {
 
 /// Removes a file; that it was gone already is no error.
 pub fn remove(path: &Path) -> Result<()> {
+    crash::point("remove");
     match std::fs::remove_file(path) {
         Ok(()) => sync_dir(parent(path)?),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -98,6 +117,7 @@ pub fn create_dir(path: &Path) -> Result<()> {
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     above.map_or(Ok(()), create_dir)?;
+    crash::point("create_dir");
     match DirBuilder::new().mode(0o700).create(path) {
         // What is stored in it is only as durable as its own name.
         Ok(()) => above.map_or(Ok(()), sync_dir),
@@ -108,8 +128,11 @@ pub fn create_dir(path: &Path) -> Result<()> {
 
 /// Makes an empty file unless there is one.
 pub fn touch(path: &Path) -> Result<()> {
+    crash::point("touch");
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => sync_dir(parent(path)?),
+        Ok(file) => stamp(&file)
+            .with_context(|| format!("cannot write {}", path.display()))
+            .and_then(|()| sync_dir(parent(path)?)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
     }
@@ -119,9 +142,11 @@ pub fn touch(path: &Path) -> Result<()> {
 /// link, never over what is there. It is written in `beside` first. False when the name is taken.
 pub fn create_new(beside: &Path, path: &Path, bytes: &[u8]) -> Result<bool> {
     let write = || -> std::io::Result<bool> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(beside)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
         file.write_all(bytes)?;
+        crash::point("create_new: sync the file");
         file.as_file().sync_all()?;
+        crash::point("create_new: link");
         match file.persist_noclobber(path) {
             Ok(_) => Ok(true),
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -148,6 +173,7 @@ pub fn nameless(bytes: &[u8]) -> Result<File> {
 
 /// Opens a file of ours for appending, never through a link.
 pub fn append(path: &Path) -> Result<File> {
+    crash::point("append");
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -197,8 +223,10 @@ pub fn json<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<()> {
 pub fn json_unsynced<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<()> {
     let text = json_text(path, value)?;
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(path.parent().unwrap_or(path))?;
+        let mut file =
+            tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(path.parent().unwrap_or(path))?;
         file.write_all(&text)?;
+        crash::point("write unsynced: rename");
         file.persist(path)?;
         Ok(())
     };
@@ -242,8 +270,15 @@ pub fn read_json_to_change<T: DeserializeOwned + Versioned>(path: &Path) -> Resu
     }
 }
 
+/// Gives a file the time of now: the kernel's own stamp is the same for all that is written within some milliseconds,
+/// and the order of the queue is that of its files' times.
+fn stamp(file: &File) -> std::io::Result<()> {
+    file.set_modified(SystemTime::now())
+}
+
 /// Makes the directory's entries durable.
 pub fn sync_dir(dir: &Path) -> Result<()> {
+    crash::point("sync the directory");
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .with_context(|| format!("cannot sync the directory {}", dir.display()))

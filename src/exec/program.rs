@@ -3,6 +3,8 @@
 //! whole group gets TERM and, after a grace, KILL. What it prints is bounded.
 
 use crate::base::limits;
+use crate::disk::crash;
+use crate::exec::group::has_others;
 use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -182,6 +184,7 @@ impl Program {
         give_up: impl Fn() -> bool,
     ) -> Result<Output> {
         let name = self.program.to_string_lossy().into_owned();
+        crash::point("start the program");
         let mut child = self
             .command()
             .stdin(self.stdin_file.take().map_or_else(Stdio::piped, Stdio::from))
@@ -220,6 +223,7 @@ impl Program {
                 }
             };
             let waited = wait(&mut child, why);
+            crash::point("after the program's end");
             if waited.is_err() {
                 end_now(&mut child);
             }
@@ -249,6 +253,7 @@ impl Program {
     }
 
     fn piped(self, stderr: Stdio) -> Result<Child> {
+        crash::point("start the program that stays");
         self.command()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -281,6 +286,10 @@ fn wait(child: &mut Child, why: impl Fn() -> Option<End>) -> Result<End> {
         } else if asked_at.elapsed() >= limits::KILL_GRACE {
             let _ = kill_process_group(group, Signal::KILL);
         }
+    }
+    // Told to end, those of its group may take as long as itself.
+    while reason.is_some() && asked_at.elapsed() < limits::KILL_GRACE && has_others(group) {
+        std::thread::sleep(ASK_EVERY / 10);
     }
     // What it left running in its group would hold the pipes open.
     let _ = kill_process_group(group, Signal::KILL);

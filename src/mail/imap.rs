@@ -4,6 +4,7 @@
 
 use crate::base::fault::{Fault, Kind};
 use crate::base::limits;
+use crate::disk::crash;
 use crate::format::config::Imap;
 use crate::format::verdict::shown;
 use crate::mail::folder;
@@ -70,6 +71,7 @@ impl Mailbox {
         control.budget.store(limits::IMAP_ANSWER_BYTES, Ordering::Relaxed);
         let client = Client::new(greet::greet(config, Arc::clone(&control))?);
         let host = config.host.clone();
+        crash::point("IMAP login");
         let mut session = catch(|| sign_in::sign_in(client, config, login))??;
         let can = catch(|| session.capabilities())?.map_err(|error| fault(&host, error))?;
         let can = Abilities {
@@ -170,6 +172,15 @@ impl Mailbox {
         if gone { Ok(()) } else { self.expunge_ours(uids) }
     }
 
+    /// Removes for good those of these mails that are marked as deleted: a removal that was cut off.
+    ///
+    /// # Errors
+    /// Where the server refuses.
+    pub fn finish_removal(&mut self, uids: &[u32]) -> Result<()> {
+        let uids = if self.can.uidplus { uids.iter().copied().collect() } else { BTreeSet::new() };
+        uid_sets(&uids).iter().try_for_each(|set| self.run(|session| session.uid_expunge(set)).map(drop))
+    }
+
     /// Makes the folder where it is missing.
     fn put_into(
         &mut self,
@@ -251,7 +262,9 @@ impl Mailbox {
     fn run<T>(&mut self, command: impl FnOnce(&mut Session<Net>) -> imap::Result<T>) -> Result<T> {
         let budget = limits::IMAP_ANSWER_BYTES + 2 * limits::MESSAGE_BYTES as u64;
         self.control.budget.store(budget, Ordering::Relaxed);
+        crash::point("IMAP command");
         let answer = catch(|| command(&mut self.session))?;
+        crash::point("after the IMAP command");
         answer.map_err(|error| fault(&self.host, error).into())
     }
 }

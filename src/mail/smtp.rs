@@ -3,6 +3,7 @@
 use crate::base::address::Address;
 use crate::base::fault::Fault;
 use crate::base::limits;
+use crate::disk::crash;
 use crate::format::config::{Smtp, Tls};
 use crate::mail::login::Login;
 use crate::mail::net;
@@ -211,6 +212,7 @@ fn submit(
         parameters.push(MailParameter::SmtpUtfEight);
     }
     let refused = |error: Error| classify(host, &error);
+    crash::point("SMTP MAIL");
     connection.command(Mail::new(from.map(envelope).transpose()?, parameters)).map_err(refused)?;
     let (mut taken, mut last) = (0_usize, None);
     for address in to {
@@ -224,8 +226,11 @@ fn submit(
     if taken == 0 {
         return Err(last.unwrap_or_else(|| SendError::Permanent("the mail has no recipient".to_owned())));
     }
+    crash::point("SMTP DATA");
     connection.command(Data).map_err(refused)?;
+    crash::point("SMTP mail");
     connection.message(mail).map_err(refused)?;
+    crash::point("after the SMTP mail");
     Ok(())
 }
 

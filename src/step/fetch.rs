@@ -146,6 +146,8 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
         _ => mailbox::Mailbox { format: mailbox::Mailbox::FORMAT, uid_validity, ..Default::default() },
     };
     let listed = mailbox.list()?;
+    let gone = |uid: &&u32| !listed.iter().any(|(listed, _)| listed == *uid);
+    mailbox.finish_removal(&state.stored.iter().filter(gone).copied().collect::<Vec<_>>())?;
     state.stored.retain(|uid| listed.iter().any(|(listed, _)| listed == uid));
     if !listed.is_empty() {
         talk.detail(&format!("{}: {} in the mailbox", repo.name, listed.len()));
@@ -182,12 +184,12 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
             continue;
         }
         // From here a crash costs no second download.
-        write::json(&path, &state)?;
+        write::json_by_way_of(&repo.layout.tmp(), &path, &state)?;
         mailbox.remove(&stored).context("what was fetched could not be removed from the mailbox")?;
         state.stored.retain(|uid| !stored.contains(uid));
     }
     if path.exists() {
-        write::json(&path, &state)?;
+        write::json_by_way_of(&repo.layout.tmp(), &path, &state)?;
     }
     Ok(report)
 }

@@ -25,6 +25,8 @@ pub struct Status {
     pub running: Vec<Row>,
     pub finished: usize,
     pub deferred: Vec<Deferred>,
+    /// Sessions among those that changed last, or wait, whose files cannot be read.
+    pub damaged: Vec<SessionId>,
     /// The newest tasks that are over, newest first.
     pub recent: Vec<Row>,
 }
@@ -81,6 +83,7 @@ pub fn status(repo: &Repo) -> Result<Status> {
     let newest = newest(repo, RECENT)?;
     let mut recent: Vec<Row> = newest.iter().filter_map(|(session, _)| last_row(repo, session)).collect();
     recent.retain(|row| row.finished_at.is_some());
+    let damaged = damaged(repo, &newest)?;
     Ok(Status {
         repo: repo.name.to_string(),
         sessions: session::all(&repo.layout)?.len(),
@@ -91,8 +94,31 @@ pub fn status(repo: &Repo) -> Result<Status> {
         running,
         finished: queue.tickets(Stage::Finished)?.len() + queue.messages(Stage::Finished)?.len(),
         deferred: deferred.collect(),
+        damaged,
         recent,
     })
+}
+
+/// Of the sessions at hand those that, or whose last task, cannot be read.
+fn damaged(repo: &Repo, newest: &[(SessionId, Option<Session>)]) -> Result<Vec<SessionId>> {
+    let queue = repo.queue();
+    let mut damaged: Vec<SessionId> = Vec::new();
+    for (id, session) in newest {
+        let dir = SessionDir::new(&repo.layout, id);
+        let is_whole = session
+            .as_ref()
+            .is_some_and(|session| session.tasks == 0 || dir.load_task(session.tasks).is_ok());
+        damaged.extend((!is_whole).then(|| id.clone()));
+    }
+    for stage in [Stage::Ready, Stage::Running, Stage::Finished] {
+        let tasks = queue.tickets(stage)?.into_iter().map(|ticket| ticket.task);
+        damaged.extend(tasks.filter(|task| row(repo, task).is_none()).map(|task| task.session));
+    }
+    damaged.sort();
+    damaged.dedup();
+    // One that was moved on or removed while we looked is no damage.
+    damaged.retain(|id| SessionDir::new(&repo.layout, id).exists());
+    Ok(damaged)
 }
 
 /// The sessions that changed last, newest first, with the last task of each.

@@ -2,6 +2,7 @@
 //! No secret is ever among the arguments: what the container must know goes to its standard input.
 
 use crate::base::limits;
+use crate::disk::crash;
 use crate::exec::program::{Output, Program};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -158,6 +159,7 @@ pub fn remove_image(image: &str) -> Result<bool> {
 /// Removes a directory tree that may hold files of other user IDs.
 pub fn remove_tree(path: &Path) -> Result<()> {
     let Ok(meta) = path.symlink_metadata() else { return Ok(()) };
+    crash::point("remove the tree");
     let removed = if meta.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     let Err(error) = removed else { return Ok(()) };
     // Gone meanwhile, by another process.

@@ -54,6 +54,15 @@ fn at_the_deadline_the_whole_group_gets_term() {
 }
 
 #[test]
+fn whoever_of_the_group_ends_later_than_its_leader_has_his_grace_too() {
+    let inner = "trap 'sleep 0.5; echo tidied >&2; exit' TERM; while :; do sleep 0.05; done";
+    let script = format!("trap 'exit 1' TERM; ({inner}) & wait");
+    let output = sh(&script).deadline(Duration::from_millis(300)).run().unwrap();
+    assert_eq!(output.end, End::TimedOut);
+    assert!(output.stderr.contains("tidied"), "{}", output.stderr);
+}
+
+#[test]
 fn what_ignores_term_is_killed_with_its_grandchildren() {
     let script = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1; done' & echo $$; wait";
     let output = sh(script).deadline(Duration::from_millis(200)).run().unwrap();

@@ -24,6 +24,7 @@ fn all() -> Vec<Notice> {
         Notice::ModelIgnored { asked: model(), used: model() },
         Notice::UnknownModel { asked: "--resume".to_owned() },
         Notice::Continued,
+        Notice::BegunAgain,
         Notice::Afresh,
         Notice::EmptyRequest,
         Notice::TooLarge { bytes: 60 << 20 },

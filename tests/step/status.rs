@@ -45,3 +45,15 @@ fn the_newest_session_is_the_one_that_changed_last() {
     assert_eq!(order(), [first.session, second.session]);
     assert_eq!(newest(&stand.repo, 1).unwrap().len(), 1);
 }
+
+#[test]
+fn a_session_that_cannot_be_read_is_named() {
+    let stand = Stand::new();
+    let (broken, whole) =
+        (stand.arrive(&stand.letter("One", "One.")), stand.arrive(&stand.letter("Two", "Two.")));
+    assert!(status(&stand.repo).unwrap().damaged.is_empty());
+    std::fs::write(stand.dir(&broken.session).file("session.json"), "{").unwrap();
+    assert_eq!(status(&stand.repo).unwrap().damaged, [broken.session]);
+    std::fs::remove_file(stand.file(&whole, "task.json")).unwrap();
+    assert_eq!(status(&stand.repo).unwrap().damaged.len(), 2);
+}

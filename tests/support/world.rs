@@ -153,6 +153,31 @@ impl World {
         world
     }
 
+    /// The same world once more, as it is now. Mail servers and containers are shared.
+    pub fn twin(&self) -> Self {
+        let mut twin = Self::new();
+        twin.containers = self.containers;
+        let copied =
+            Command::new("cp").args(["-a", "--", "."]).arg(&twin.root).current_dir(&self.root).status();
+        assert!(copied.unwrap().success());
+        let path = |root: &Path| root.to_str().unwrap().to_owned();
+        let toml = fs::read_to_string(self.config()).unwrap().replace(&path(&self.root), &path(&twin.root));
+        fs::write(twin.config(), toml).unwrap();
+        twin
+    }
+
+    /// What a repository of this world is in its twin.
+    pub fn repo_in(&self, twin: &Self, repo: &Repo) -> Repo {
+        let moved = |path: &Path| twin.root.join(path.strip_prefix(&self.root).unwrap());
+        Repo {
+            remote: moved(&repo.remote),
+            storage: moved(&repo.storage),
+            maildir: moved(&repo.maildir),
+            reply_maildir: moved(&repo.reply_maildir),
+            ..repo.clone()
+        }
+    }
+
     /// A path in the world.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)

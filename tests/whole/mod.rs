@@ -14,5 +14,6 @@ mod image_age;
 mod kill;
 mod bad_input;
 mod damage;
+mod faults;
 mod operator;
 mod sign_in;

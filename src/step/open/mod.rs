@@ -101,7 +101,7 @@ fn one(
     let plan = plan::plan(repo, key, &bytes, from, mode, now)?;
     if !place::is_begun(repo, key, &plan)
         && !is_by_hand(&verdict)
-        && let Some(reached) = quota::reached(repo, &plan, now)
+        && let Some(reached) = quota::reached(repo, key, &plan, now)
     {
         let waits = quota::turn_away(repo, key, &bytes, &plan, verdict, &reached)?;
         let what = if waits { "waits" } else { "is declined" };

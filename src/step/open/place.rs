@@ -65,6 +65,7 @@ pub fn place(
         received_at: plan.received_at,
         attachments,
     };
+    let is_known = at < task.messages.len();
     match task.messages.get_mut(at) {
         Some(known) => *known = message.clone(),
         None => task.messages.push(message.clone()),
@@ -73,8 +74,11 @@ pub fn place(
     if let Some(command) = plan.command.as_ref().filter(|_| task.command.is_none()) {
         command::act(repo, &guard, &session, command, &mut task)?;
     }
+    // What the task holds was counted when it was put there.
+    if !is_known {
+        quota::count(repo, key, plan)?;
+    }
     guard.save_task(&task)?;
-    quota::count(repo, key, plan)?;
     write_prompt(repo, &guard, &session, &task, plan, &message)?;
     guard.update(|session| {
         session.tasks = session.tasks.max(task.number);
@@ -247,9 +251,12 @@ pub fn is_begun(repo: &Repo, key: &MessageKey, plan: &Plan) -> bool {
     plan.is_new() || tasks.any(|task| task.messages.iter().any(|message| message.key == *key))
 }
 
-/// Whether there is no such directory, or nothing in it.
+/// Whether there is no such directory, or nothing in it but what was being written when a process was killed.
 fn is_empty(dir: &Path) -> bool {
-    std::fs::read_dir(dir).map_or_else(|_| !dir.exists(), |mut entries| entries.next().is_none())
+    let is_written = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| write::is_unfinished(&entry.file_name().to_string_lossy()))
+    };
+    std::fs::read_dir(dir).map_or_else(|_| !dir.exists(), |mut entries| entries.all(is_written))
 }
 
 /// Attachments into `inbox/`, never over what lies there. A second try after a crash finds its own.

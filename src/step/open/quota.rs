@@ -13,12 +13,16 @@ use crate::step::open::plan::Plan;
 use anyhow::Result;
 use jiff::Timestamp;
 
-/// The limit that this message would go beyond. A mail that stops work is always taken.
-pub fn reached(repo: &Repo, plan: &Plan, now: Timestamp) -> Option<Reached> {
+/// The limit that this message would go beyond. A mail that stops work is always taken, and so is one that a try which
+/// was cut off has counted already.
+pub fn reached(repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) -> Option<Reached> {
     if plan.command == Some(Command::Stop) {
         return None;
     }
     let accounts = holders(plan).map(|(whose, holder)| (whose, accounts::read(&repo.layout, holder, now)));
+    if accounts.iter().any(|(_, account)| account.last.as_ref() == Some(key)) {
+        return None;
+    }
     quota::reached(&accounts, &repo.config.limits, now)
 }
 

@@ -73,9 +73,13 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
         release(repo, id)?;
         return Ok(Ending::Left);
     };
+    let now = Timestamp::now();
+    // Before it is recorded: cut off between the two, the work is done once more, and costs once more.
+    if let Some(cost) = worked.cost_usd.filter(|cost| *cost > 0.0) {
+        spent(repo, &task, cost, now)?;
+    }
     let guard = SessionGuard::take(&repo.layout, &id.session)?;
     collect_outbox(repo, &guard.dir, id.number)?;
-    let now = Timestamp::now();
     let task = guard.update_task(id.number, |task| {
         task.state = state;
         task.finished_at = Some(now);
@@ -89,9 +93,6 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
     })?;
     guard.active(now)?;
     drop(guard);
-    if let Some(cost) = task.cost_usd.filter(|cost| *cost > 0.0) {
-        spent(repo, &task, cost, now)?;
-    }
     finish(repo, id, &task)
 }
 
@@ -141,6 +142,10 @@ fn begin(repo: &Repo, id: &TaskId) -> Result<Begun> {
     queue.advance(&ticket, Stage::Ready, Stage::Running)?;
     let now = Timestamp::now();
     if task.state == State::Running {
+        // Cut off when its outbox had been taken, and the new one not yet made: that is no damage.
+        if dir.join("outbox").exists() {
+            write::create_dir(&guard.dir.file("outbox"))?;
+        }
         task.interruptions += 1;
         if task.interruptions > limits::INTERRUPTIONS {
             task.state = State::Interrupted;
@@ -151,7 +156,8 @@ fn begin(repo: &Repo, id: &TaskId) -> Result<Begun> {
             guard.save_task(&task)?;
             return Ok(Begun::Over(task.into()));
         }
-        task.notes.push(Notice::Continued.to_string());
+        let begun = std::fs::metadata(dir.join("events.jsonl")).is_ok_and(|events| events.len() > 0);
+        task.notes.push(if begun { Notice::Continued } else { Notice::BegunAgain }.to_string());
     }
     task.state = State::Running;
     task.started_at = task.started_at.or(Some(now));
