@@ -13,6 +13,8 @@ pub const HEADER_BYTES: usize = 128 << 10;
 pub const HEADER_COUNT: usize = 1_000;
 /// One header's value where it is decoded (subject, file name, type): the decoder is quadratic, under 1 ms at this size.
 pub const HEADER_VALUE_BYTES: usize = 4 << 10;
+/// UTF-7 that is decoded at once: the decoder is quadratic, 0.1 ms at this size.
+pub const UTF7_BYTES: usize = 16 << 10;
 /// Addresses taken from one message's recipients.
 pub const RECIPIENT_COUNT: usize = 1_000;
 /// Sessions that one message's headers may name before the rest is ignored.

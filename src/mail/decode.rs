@@ -175,6 +175,26 @@ fn mostly_utf8(bytes: &[u8], error: &std::str::Utf8Error) -> bool {
 }
 
 fn by_label(bytes: &[u8], label: &str) -> String {
+    if matches!(label, "utf-7" | "utf7" | "unicode-1-1-utf-7") {
+        return utf7(bytes);
+    }
+    by_label_at_once(bytes, label)
+}
+
+/// The library decodes UTF-7 in quadratic time: some lines at a time, since a line end is never within a letter.
+fn utf7(mut rest: &[u8]) -> String {
+    let mut out = String::new();
+    while !rest.is_empty() {
+        let window = &rest[..rest.len().min(limits::UTF7_BYTES)];
+        let line = window.iter().rposition(|&b| b == b'\n').map(|at| at + 1);
+        let end = if window.len() == rest.len() { rest.len() } else { line.unwrap_or(window.len()) };
+        out.push_str(&by_label_at_once(&rest[..end], "utf-7"));
+        rest = &rest[end..];
+    }
+    out
+}
+
+fn by_label_at_once(bytes: &[u8], label: &str) -> String {
     let kind = ParsedContentType { charset: label.to_owned(), ..ParsedContentType::default() };
     match Body::new(bytes, &kind, &Some("8bit".to_owned())) {
         Body::EightBit(body) => {

@@ -69,3 +69,11 @@ fn addresses_are_taken_from_lists_of_every_shape() {
     assert_eq!(list("<<>>@,,;;\"(\\"), "");
     assert_eq!(addresses(&"a@example.com,".repeat(50_000)).len(), 1_000);
 }
+
+#[test]
+fn long_texts_in_utf_7_are_read_whole_and_in_linear_time() {
+    let line = "Gr+APwA3w-e\n";
+    let long = text(line.repeat(200_000).as_bytes(), Some("UTF-7"));
+    assert_eq!((long.lines().count(), long.lines().last()), (200_000, Some("Grüße")));
+    assert!(!text("+AGE-".repeat(400_000).as_bytes(), Some("utf-7")).is_empty(), "one line");
+}
