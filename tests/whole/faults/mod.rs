@@ -166,7 +166,8 @@ struct Mails {
 fn unmarked(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.contains("interrupted once on our side"));
     let timeless = lines.map(|line| line.split(" it is kept until").next().unwrap_or_default());
-    timeless.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    // What airut says is parted from what Claude says by a line of its own.
+    timeless.filter(|line| !line.is_empty() && *line != "* * *").collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a process was writing it when it was ended.
