@@ -118,6 +118,10 @@ pub const ANSWER_BYTES: usize = 1 << 20;
 pub const PODMAN_GRACE: Duration = Duration::from_secs(15);
 /// A clean interruption or a crash leaves a task to be continued; a second crash ends it.
 pub const INTERRUPTIONS: u32 = 1;
+/// How often a task waits for Claude's API before it fails: with the pauses of `rule/park.rs`, about a day.
+pub const PARKED_TIMES: u32 = 24;
+/// The longest that a task waits in all: a week is the longest period of a usage limit.
+pub const PARKED_AGE: Duration = Duration::from_secs(8 * 24 * 3600);
 /// `result` events of one run, and errors of one of them; real runs have one, or a few.
 pub const RESULT_COUNT: usize = 20;
 /// TERM to KILL.

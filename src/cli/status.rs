@@ -39,6 +39,7 @@ fn show(status: &Status) -> Result<()> {
         ("authorized, not yet opened", status.authorized),
         ("rejected, or could not be delivered", status.rejected),
         ("finished, not yet sent", status.finished),
+        ("waiting for Claude's API", status.parked),
     ];
     for (what, count) in counts.iter().filter(|(_, count)| *count > 0) {
         print::line(&format!("  {count:>5}  {what}"))?;

@@ -50,6 +50,12 @@ pub enum Notice {
     Continued,
     /// Cut off before Claude had said a word.
     BegunAgain,
+    /// Claude's API keeps the work from going on, which it does by itself.
+    Parked {
+        /// A usage limit, and not an outage.
+        limit: bool,
+        until: Timestamp,
+    },
     /// The conversation could not be resumed.
     Afresh,
     /// Neither text nor attachments.
@@ -150,6 +156,10 @@ impl fmt::Display for Notice {
             Self::InterruptedTwice => f.write_str("This task was interrupted twice on our side and has been left where it is. Reply to this mail to let the work go on."),
             Self::Continued => f.write_str("The work on this was interrupted once on our side, and was continued where it had stopped."),
             Self::BegunAgain => f.write_str("The work on this was interrupted once on our side before Claude had begun, and was started again."),
+            Self::Parked { limit, until } => {
+                let why = if *limit { "The usage limit at Claude is reached" } else { "Claude cannot be reached, or is overloaded" };
+                write!(f, "{why}, so the work on your mail waits. It goes on from {} on where it has stopped, without your doing anything, and the answer comes as a reply to your mail. If it has to wait for longer, you will not be told again.", clock(*until))
+            }
             Self::Afresh => f.write_str("The conversation so far could not be continued, so Claude began afresh in the same workspace, knowing its last answer only. If something from before matters, please repeat it in a reply."),
             Self::EmptyRequest => f.write_str("Your mail arrived without any text, so there was nothing to work on. Reply to this mail with what you would like to be done."),
             Self::TooLarge { bytes } => write!(f, "Your mail was too large to be taken ({} MB, and {} MB is the limit), so nothing was done. Please send it again with fewer or smaller attachments.", bytes.div_ceil(1 << 20), limits::MESSAGE_BYTES >> 20),

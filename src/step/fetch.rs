@@ -10,6 +10,7 @@ use crate::disk::queue::{TakenIn, Unnamed};
 use crate::disk::repo::Repo;
 use crate::disk::write;
 use crate::exec::interrupt::Interrupt;
+use crate::exec::pause;
 use crate::format::config::Imap;
 use crate::format::mailbox;
 use crate::format::version::Versioned;
@@ -72,8 +73,10 @@ pub fn watch(
             Err(error) => {
                 let hint = error.downcast_ref::<Fault>().and_then(|fault| fault.hint.as_deref());
                 let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
-                talk.warn(&format!("{}: {error:#}{hint}; trying again in {} s", repo.name, pause.as_secs()));
-                wait(pause, interrupt);
+                let (spread, name) = (pause::spread(pause), &repo.name);
+                let seconds = spread.as_secs_f64();
+                talk.warn(&format!("{name}: {error:#}{hint}; trying again in {seconds:.1} s"));
+                pause::wait(spread, interrupt);
                 pause = (pause * 2).min(limits::RECONNECT_MAX);
             }
         }
@@ -116,13 +119,6 @@ fn is_away(error: &anyhow::Error) -> bool {
 
 fn is_config(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == Kind::Config)
-}
-
-fn wait(pause: Duration, interrupt: &Interrupt) {
-    let started = std::time::Instant::now();
-    while started.elapsed() < pause && !interrupt.is_set() {
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 fn begin(repo: &Repo) -> Result<()> {

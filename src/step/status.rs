@@ -25,6 +25,8 @@ pub struct Status {
     pub running: Vec<Row>,
     pub finished: usize,
     pub deferred: Vec<Deferred>,
+    /// How many of these are tasks that wait for Claude's API.
+    pub parked: usize,
     /// Sessions among those that changed last, or wait, whose files cannot be read.
     pub damaged: Vec<SessionId>,
     /// The newest tasks that are over, newest first.
@@ -56,6 +58,8 @@ pub struct Row {
     pub turns: Option<u64>,
 }
 
+const WAITS_FOR_CLAUDE: &str = "waits for Claude:";
+
 /// How many finished tasks `status` shows.
 const RECENT: usize = 10;
 
@@ -75,11 +79,17 @@ pub fn status(repo: &Repo) -> Result<Status> {
         let reason = name.parse::<crate::disk::queue::Ticket>().ok().and_then(|ticket| {
             let task =
                 SessionDir::new(&repo.layout, &ticket.task.session).load_task(ticket.task.number).ok()?;
+            if stage == Stage::Ready {
+                return task.parked.map(|parked| format!("{WAITS_FOR_CLAUDE} {}", parked.reason));
+            }
             if ticket.acknowledgement { task.acknowledgement.last_error } else { task.reply.last_error }
         });
         let reason = reason.or_else(|| (stage == Stage::Authorized).then(|| "a limit is reached".to_owned()));
         Deferred { stage: stage.name(), name, until, reason }
     });
+    let deferred: Vec<Deferred> = deferred.collect();
+    let is_parked =
+        |one: &&Deferred| one.reason.as_ref().is_some_and(|why| why.starts_with(WAITS_FOR_CLAUDE));
     let newest = newest(repo, RECENT)?;
     let mut recent: Vec<Row> = newest.iter().filter_map(|(session, _)| last_row(repo, session)).collect();
     recent.retain(|row| row.finished_at.is_some());
@@ -93,7 +103,8 @@ pub fn status(repo: &Repo) -> Result<Status> {
         ready: rows(Stage::Ready)?,
         running,
         finished: queue.tickets(Stage::Finished)?.len() + queue.messages(Stage::Finished)?.len(),
-        deferred: deferred.collect(),
+        parked: deferred.iter().filter(is_parked).count(),
+        deferred,
         damaged,
         recent,
     })

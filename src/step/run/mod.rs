@@ -3,6 +3,7 @@
 //! session's run lock).
 
 mod agent;
+mod park;
 mod prepare;
 pub mod judge;
 mod task;
@@ -139,6 +140,9 @@ fn note(report: &mut Report, repo: &Repo, task: &TaskId, ending: Result<Ending>,
             // Its sender hears of it: airut did what it is for.
             talk.warn(&format!("{}:{task}: {why}", repo.name));
             report.moved(&repo.name, task);
+        }
+        Ok(Ending::Parked(until, why)) => {
+            talk.warn(&format!("{}:{task}: it waits until {until}: {why}", repo.name))
         }
         Ok(Ending::Left) => {}
         Err(error) => report.trouble(&repo.name, task, error),
