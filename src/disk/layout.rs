@@ -127,6 +127,12 @@ impl Layout {
         self.root.join("locks").join(format!("{name}.lock"))
     }
 
+    /// Its time is when a task of this repository was last begun.
+    #[must_use]
+    pub fn turn(&self) -> PathBuf {
+        self.root.join("locks/turn")
+    }
+
     /// Held for moments, to change a session's files.
     #[must_use]
     pub fn session_lock(&self, id: &SessionId) -> PathBuf {
@@ -171,6 +177,12 @@ impl Global {
     #[must_use]
     pub fn slot(&self, number: u32) -> PathBuf {
         self.root.join("slots").join(format!("{number}.lock"))
+    }
+
+    /// Held by all processes that wait for a slot.
+    #[must_use]
+    pub fn waiting(&self) -> PathBuf {
+        self.root.join("slots/waiting.lock")
     }
 
     #[must_use]
