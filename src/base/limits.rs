@@ -232,6 +232,8 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 pub const MAILBOX_WAIT: Duration = Duration::from_secs(5);
 /// Waiting for the mirror, which another process may be cloning.
 pub const MIRROR_WAIT: Duration = Duration::from_secs(15 * 60);
+/// A clock that goes back by more than this was set; less is its ordinary correction.
+pub const CLOCK_STEP_SECONDS: i64 = 300;
 /// A JSON file of airut's own; `task.json` holds an answer's text, of which a byte can take six (`\u0001`).
 pub const JSON_BYTES: u64 = 16 << 20;
 /// One session's network log; what is blocked fills half of it at most, beyond it only a count is kept.
