@@ -44,6 +44,12 @@ pub const FILE_NAME_BYTES: usize = 120;
 pub const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Reaching one address of the mail server; a name may have several.
 pub const MAIL_CONNECT: Duration = Duration::from_secs(20);
+/// A silent connection to a mail server is asked for a sign of life after this; routers forget one after minutes.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// Between two such questions.
+pub const KEEPALIVE_PAUSE: Duration = Duration::from_secs(20);
+/// So many without an answer, and the peer is gone.
+pub const KEEPALIVE_COUNT: u32 = 3;
 /// Between two looks at whether a waiting connection was asked to stop.
 pub const MAIL_POLL: Duration = Duration::from_millis(200);
 /// Going into IDLE; the library cannot tell a late beginning from a lost one, and a new connection costs little.
@@ -60,6 +66,8 @@ pub const IMAP_SET: usize = 400;
 pub const IDLE_RENEW: Duration = Duration::from_secs(28 * 60);
 /// So many mails in a row that cannot be fetched are the mailbox's fault and not theirs.
 pub const FETCH_FAILURES: u32 = 3;
+/// A mail that fails so often, in fetching or opening, is set aside.
+pub const MESSAGE_FAILURES: u32 = 3;
 /// Mails fetched before those stored are removed from the mailbox in one go.
 pub const FETCH_BATCH: usize = 50;
 /// Reconnecting backs off up to this.

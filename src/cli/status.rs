@@ -35,6 +35,7 @@ fn show(status: &Status) -> Result<()> {
         if status.sessions == 1 { "" } else { "s" }
     ))?;
     let counts = [
+        ("in the mailbox, set aside: cannot be fetched", status.unfetched),
         ("fetched, not yet authorized", status.fetched),
         ("authorized, not yet opened", status.authorized),
         ("rejected, or could not be delivered", status.rejected),

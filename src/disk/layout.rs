@@ -109,6 +109,12 @@ impl Layout {
         self.root.join("accounts")
     }
 
+    /// How often messages could not be worked on.
+    #[must_use]
+    pub fn failures(&self) -> PathBuf {
+        self.root.join("failures")
+    }
+
     /// What the mailbox still holds although it is stored here.
     #[must_use]
     pub fn mailbox_state(&self) -> PathBuf {

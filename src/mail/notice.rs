@@ -105,6 +105,8 @@ pub enum Notice {
     Internal,
     /// The sender is who he says, and is not on the list.
     NotOnTheList,
+    /// Let in, and could not be worked on however often it was tried.
+    SetAside,
     /// Beyond a limit of the configuration, which reads like "30 mails an hour for this conversation".
     LimitReached {
         limit: String,
@@ -120,6 +122,7 @@ impl fmt::Display for Notice {
         match self {
             Self::Commanded(commanded) => commanded.fmt(f),
             Self::NotOnTheList => f.write_str("Thank you for your mail. This address works for people whom its operator has listed, and you are not among them, so nothing was done. If you should be, please ask whoever runs it. This note comes once a day at most."),
+            Self::SetAside => f.write_str("Your mail was let in, but could not be worked on: each attempt failed on our side, and the operator can see why. Please send it again as a new mail; if it stays so, tell the operator."),
             Self::LimitReached { limit, until, waits: false } => write!(f, "Nothing was done with your mail, since a limit is reached: {limit}. There is more from {} on; please send it again then. Mails that come before get no answer.", clock(*until)),
             Self::LimitReached { limit, until, waits: true } => write!(f, "Your mail has arrived and waits, since a limit is reached: {limit}. It is worked on from {} on, without your doing anything; so are those that you send until then.", clock(*until)),
             Self::Acknowledged { model, dashboard } => {

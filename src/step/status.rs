@@ -6,6 +6,8 @@ use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::repo::Repo;
 use crate::disk::session::{self, SessionDir, task_id};
+use crate::disk::write;
+use crate::format::mailbox::Mailbox;
 use crate::format::session::Session;
 use crate::format::task::Task;
 use anyhow::Result;
@@ -18,6 +20,8 @@ use std::time::SystemTime;
 pub struct Status {
     pub repo: String,
     pub sessions: usize,
+    /// Mails that lie in the mailbox and cannot be fetched.
+    pub unfetched: usize,
     pub fetched: usize,
     pub authorized: usize,
     pub rejected: usize,
@@ -84,7 +88,7 @@ pub fn status(repo: &Repo) -> Result<Status> {
             }
             if ticket.acknowledgement { task.acknowledgement.last_error } else { task.reply.last_error }
         });
-        let reason = reason.or_else(|| (stage == Stage::Authorized).then(|| "a limit is reached".to_owned()));
+        let reason = reason.or_else(|| (stage == Stage::Authorized).then(|| why_it_waits(repo, &name)));
         Deferred { stage: stage.name(), name, until, reason }
     });
     let deferred: Vec<Deferred> = deferred.collect();
@@ -97,6 +101,7 @@ pub fn status(repo: &Repo) -> Result<Status> {
     Ok(Status {
         repo: repo.name.to_string(),
         sessions: session::all(&repo.layout)?.len(),
+        unfetched: unfetched(repo),
         fetched: queue.messages(Stage::Fetched)?.len(),
         authorized: queue.messages(Stage::Authorized)?.len(),
         rejected: queue.messages(Stage::Rejected)?.len() + queue.tickets(Stage::Rejected)?.len(),
@@ -130,6 +135,18 @@ fn damaged(repo: &Repo, newest: &[(SessionId, Option<Session>)]) -> Result<Vec<S
     // One that was moved on or removed while we looked is no damage.
     damaged.retain(|id| SessionDir::new(&repo.layout, id).exists());
     Ok(damaged)
+}
+
+/// Of a message that was let in.
+fn why_it_waits(repo: &Repo, name: &str) -> String {
+    let key = name.split('.').next().unwrap_or_default();
+    let failed = repo.layout.failures().join(key).exists();
+    if failed { "it could not be worked on" } else { "a limit is reached" }.to_owned()
+}
+
+fn unfetched(repo: &Repo) -> usize {
+    let state = write::read_json::<Mailbox>(&repo.layout.mailbox_state()).ok().flatten();
+    state.map_or(0, |state| state.set_aside.len())
 }
 
 /// The sessions that changed last, newest first, with the last task of each.
