@@ -46,6 +46,12 @@ pub const FILE_NAME_BYTES: usize = 120;
 pub const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Reaching one address of the mail server; a name may have several.
 pub const MAIL_CONNECT: Duration = Duration::from_secs(20);
+/// A silent connection to a mail server is asked for a sign of life after this; routers forget one after minutes.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// Between two such questions.
+pub const KEEPALIVE_PAUSE: Duration = Duration::from_secs(20);
+/// So many without an answer, and the peer is gone.
+pub const KEEPALIVE_COUNT: u32 = 3;
 /// Between two looks at whether a waiting connection was asked to stop.
 pub const MAIL_POLL: Duration = Duration::from_millis(200);
 /// Going into IDLE; the library cannot tell a late beginning from a lost one, and a new connection costs little.
@@ -62,6 +68,8 @@ pub const IMAP_SET: usize = 400;
 pub const IDLE_RENEW: Duration = Duration::from_secs(28 * 60);
 /// So many mails in a row that cannot be fetched are the mailbox's fault and not theirs.
 pub const FETCH_FAILURES: u32 = 3;
+/// A mail that fails so often, in fetching or opening, is set aside.
+pub const MESSAGE_FAILURES: u32 = 3;
 /// Mails fetched before those stored are removed from the mailbox in one go.
 pub const FETCH_BATCH: usize = 50;
 /// Reconnecting backs off up to this.
@@ -120,6 +128,10 @@ pub const ANSWER_BYTES: usize = 1 << 20;
 pub const PODMAN_GRACE: Duration = Duration::from_secs(15);
 /// A clean interruption or a crash leaves a task to be continued; a second crash ends it.
 pub const INTERRUPTIONS: u32 = 1;
+/// How often a task waits for Claude's API before it fails: with the pauses of `rule/park.rs`, about a day.
+pub const PARKED_TIMES: u32 = 24;
+/// The longest that a task waits in all: a week is the longest period of a usage limit.
+pub const PARKED_AGE: Duration = Duration::from_secs(8 * 24 * 3600);
 /// `result` events of one run, and errors of one of them; real runs have one, or a few.
 pub const RESULT_COUNT: usize = 20;
 /// TERM to KILL.
@@ -230,6 +242,8 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 pub const MAILBOX_WAIT: Duration = Duration::from_secs(5);
 /// Waiting for the mirror, which another process may be cloning.
 pub const MIRROR_WAIT: Duration = Duration::from_secs(15 * 60);
+/// A clock that goes back by more than this was set; less is its ordinary correction.
+pub const CLOCK_STEP_SECONDS: i64 = 300;
 /// A JSON file of airut's own; `task.json` holds an answer's text, of which a byte can take six (`\u0001`).
 pub const JSON_BYTES: u64 = 16 << 20;
 /// One session's network log; what is blocked fills half of it at most, beyond it only a count is kept.

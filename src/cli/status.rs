@@ -35,10 +35,12 @@ fn show(status: &Status) -> Result<()> {
         if status.sessions == 1 { "" } else { "s" }
     ))?;
     let counts = [
+        ("in the mailbox, set aside: cannot be fetched", status.unfetched),
         ("fetched, not yet authorized", status.fetched),
         ("authorized, not yet opened", status.authorized),
         ("rejected, or could not be delivered", status.rejected),
         ("finished, not yet sent", status.finished),
+        ("waiting for Claude's API", status.parked),
     ];
     for (what, count) in counts.iter().filter(|(_, count)| *count > 0) {
         print::line(&format!("  {count:>5}  {what}"))?;

@@ -109,6 +109,12 @@ impl Layout {
         self.root.join("accounts")
     }
 
+    /// How often messages could not be worked on.
+    #[must_use]
+    pub fn failures(&self) -> PathBuf {
+        self.root.join("failures")
+    }
+
     /// What the mailbox still holds although it is stored here.
     #[must_use]
     pub fn mailbox_state(&self) -> PathBuf {
@@ -125,6 +131,12 @@ impl Layout {
     #[must_use]
     pub fn lock(&self, name: &str) -> PathBuf {
         self.root.join("locks").join(format!("{name}.lock"))
+    }
+
+    /// Its time is when a task of this repository was last begun.
+    #[must_use]
+    pub fn turn(&self) -> PathBuf {
+        self.root.join("locks/turn")
     }
 
     /// Held for moments, to change a session's files.
@@ -171,6 +183,12 @@ impl Global {
     #[must_use]
     pub fn slot(&self, number: u32) -> PathBuf {
         self.root.join("slots").join(format!("{number}.lock"))
+    }
+
+    /// Held by all processes that wait for a slot.
+    #[must_use]
+    pub fn waiting(&self) -> PathBuf {
+        self.root.join("slots/waiting.lock")
     }
 
     #[must_use]

@@ -7,6 +7,8 @@ pub mod lock;
 pub mod write;
 pub mod runtime;
 pub mod accounts;
+pub mod failures;
 pub mod repo;
+pub mod room;
 pub mod config;
 pub mod crash;

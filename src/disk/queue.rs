@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -331,8 +332,8 @@ impl<'a> Queue<'a> {
     /// that nothing needs a clock of its own.
     pub fn wake(&self, now: Timestamp) -> Result<()> {
         for (stage, name, until) in self.deferred()? {
-            if until <= now {
-                let from = self.layout.deferred(stage).join(format!("{}.{name}", until.as_second()));
+            let from = self.layout.deferred(stage).join(format!("{}.{name}", until.as_second()));
+            if until <= now || is_from_the_future(&from, now) {
                 // Another process may have been first.
                 write::rename_if_there(&from, &self.layout.stage(stage).join(&name))?;
             }
@@ -351,6 +352,13 @@ impl<'a> Queue<'a> {
     fn lock(&self) -> Result<Lock> {
         Lock::exclusive(&self.layout.lock("queue"), limits::LOCK_WAIT, "the queue")
     }
+}
+
+/// Whether it was put here at a time that is still to come: the clock was set back, and what it waits for is unknown.
+fn is_from_the_future(path: &Path, now: Timestamp) -> bool {
+    // What no program can set: when the file was last renamed.
+    let changed = fs::symlink_metadata(path).map(|meta| meta.ctime());
+    changed.is_ok_and(|changed| changed > now.as_second() + limits::CLOCK_STEP_SECONDS)
 }
 
 fn create_parent(path: &Path) -> Result<()> {

@@ -138,6 +138,12 @@ pub fn touch(path: &Path) -> Result<()> {
     }
 }
 
+/// Gives a file, made if need be, the present time. Not synced: for what a power cut may forget.
+pub fn mark_time(path: &Path) -> Result<()> {
+    let set = |file: File| file.set_modified(std::time::SystemTime::now());
+    set(append(path)?).with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Writes a new file, whole or not at all, into a directory the agent may have had its hands on: never through a
 /// link, never over what is there. It is written in `beside` first. False when the name is taken.
 pub fn create_new(beside: &Path, path: &Path, bytes: &[u8]) -> Result<bool> {

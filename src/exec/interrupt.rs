@@ -21,6 +21,11 @@ impl Interrupt {
         Ok(Self(flag))
     }
 
+    /// Asks as a signal does.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)

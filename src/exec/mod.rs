@@ -3,3 +3,4 @@
 pub mod program;
 pub mod interrupt;
 pub mod group;
+pub mod pause;

@@ -5,6 +5,7 @@ use crate::base::host::HostName;
 use crate::base::id::{RepoName, VarName};
 use crate::base::remote::Remote;
 use crate::format::secret::Secret;
+use crate::format::size::Size;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +60,9 @@ pub struct Repo {
     pub session_max_age_days: u32,
     #[serde(default = "hundred")]
     pub max_sessions: u32,
+    /// Nothing new is taken in while less than this is free where it is stored.
+    #[serde(default = "reserve")]
+    pub reserve: Size,
     /// Who may continue a session.
     #[serde(default)]
     pub session_access: SessionAccess,
@@ -271,6 +275,11 @@ fn seven() -> u32 {
 
 fn hundred() -> u32 {
     100
+}
+
+// One large mail, its attachments, and a workspace.
+fn reserve() -> Size {
+    Size(100 << 20)
 }
 
 fn implicit() -> Tls {

@@ -6,6 +6,7 @@
 pub mod version;
 pub mod config;
 pub mod secret;
+pub mod size;
 pub mod repository;
 pub mod allowlist;
 pub mod network_log;

@@ -23,6 +23,9 @@ pub struct Task {
     /// The mail command that airut answers itself, in `notes`; nothing is run for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// Why and until when it waits, or last waited, for Claude's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
     /// What the sender is to be told besides the answer, one sentence each.
     pub notes: Vec<String>,
     /// Why it has no answer, or only a part of one.
@@ -59,6 +62,7 @@ impl Task {
             begun: false,
             interruptions: 0,
             command: None,
+            parked: None,
             notes: Vec::new(),
             failure: None,
             answer: None,
@@ -81,6 +85,13 @@ impl Task {
             }
         }
         senders
+    }
+
+    /// What one of its runs has cost.
+    pub fn add_cost(&mut self, cost_usd: Option<f64>) {
+        if let Some(more) = cost_usd {
+            self.cost_usd = Some(self.cost_usd.unwrap_or_default() + more);
+        }
     }
 
     /// Over, without having run (to its end).
@@ -177,6 +188,17 @@ pub enum Reason {
     /// The mail is encrypted, and nothing else is in it.
     Encrypted,
     Internal,
+}
+
+/// A task that waits for Claude's API: a usage limit, an overload, a network that is away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The first time.
+    pub since: Timestamp,
+    pub until: Timestamp,
+    pub times: u32,
+    /// In Claude Code's words, for the operator.
+    pub reason: String,
 }
 
 /// What became of one mail of ours.

@@ -54,6 +54,8 @@ pub enum Reason {
     Unsettled,
     /// Beyond a limit of the configuration.
     Limit,
+    /// Let in, and whatever was tried with it failed.
+    Failing,
 }
 
 /// One check, with what it saw and what it wanted to see.
@@ -132,6 +134,7 @@ impl fmt::Display for Reason {
             Self::TooOld => "too old",
             Self::Unsettled => "unsettled",
             Self::Limit => "beyond a limit",
+            Self::Failing => "could not be worked on",
         })
     }
 }

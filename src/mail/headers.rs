@@ -11,6 +11,8 @@ use jiff::Timestamp;
 /// On top of a mail of which only the header was taken: the size it had, in bytes. Who writes it himself only has
 /// his own mail answered as too large.
 pub const OVERSIZE: &str = "X-Airut-Oversize";
+/// Put on top of the header of a mail that its server does not give whole, however often it is asked.
+pub const UNFETCHED: &str = "X-Airut-Unfetched";
 
 /// The header block, up to the first empty line (RFC 5322 section 2.1).
 ///

@@ -11,7 +11,7 @@ use crate::mail::folder;
 use crate::mail::login::Login;
 use crate::mail::net::{Control, Net};
 use anyhow::{Context, Result, anyhow};
-use imap::types::Fetch;
+use imap::types::{Fetch, UnsolicitedResponse};
 use imap::{Client, Error, Session};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +31,8 @@ pub struct Mailbox {
     folder: String,
     move_to: Option<String>,
     can: Abilities,
+    /// The last wait ended at once, since mail came before it began.
+    hurried: bool,
 }
 
 /// What of the protocol's extensions the server has.
@@ -52,6 +54,18 @@ pub enum IdleEnd {
     /// There may be mail: something changed, or the time ran out.
     Woken,
 }
+
+/// A mail that was listed and is not in the mailbox any more: somebody else was first.
+#[derive(Debug)]
+pub struct Gone(u32);
+
+impl std::fmt::Display for Gone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the mail with UID {} is not in the mailbox any more", self.0)
+    }
+}
+
+impl std::error::Error for Gone {}
 
 impl imap::extensions::idle::SetReadTimeout for Net {
     /// None, which the library sets after IDLE, is our usual patience: a dead server must not block for ever.
@@ -81,7 +95,7 @@ impl Mailbox {
         };
         let folder = folder::encode(&config.folder);
         let move_to = config.move_to.as_deref().map(folder::encode);
-        Ok(Self { session, control, host, folder, move_to, can })
+        Ok(Self { session, control, host, folder, move_to, can, hurried: false })
     }
 
     /// Opens the folder; the UIDs of two looks mean the same mails where this number is the same.
@@ -104,6 +118,7 @@ impl Mailbox {
     /// # Errors
     /// Where the server does not tell.
     pub fn list(&mut self) -> Result<Vec<(u32, u64)>> {
+        self.mail_came();
         let uids: BTreeSet<u32> =
             self.run(|session| session.uid_search("UNDELETED"))?.into_iter().filter(|&uid| uid > 0).collect();
         let mut listed = Vec::with_capacity(uids.len());
@@ -145,7 +160,7 @@ impl Mailbox {
         self.control.is_mail.store(false, Ordering::Relaxed);
         let fetches = fetches?;
         let found = fetches.iter().filter(|fetch| fetch.uid == Some(uid)).find_map(part);
-        found.with_context(|| format!("the mail with UID {uid} is not in the mailbox any more"))
+        found.ok_or_else(|| Gone(uid).into())
     }
 
     /// Takes mails out of the mailbox: into the folder that is configured for it, or for good. On a server without
@@ -230,6 +245,11 @@ impl Mailbox {
     pub fn idle(&mut self, max: Duration, stop: &dyn Fn() -> bool) -> Result<IdleEnd> {
         // What the server has to say goes before IDLE, where the library cannot take it.
         self.run(|session| session.noop())?;
+        // Told now, it is not told again in IDLE. Only once: there are servers that say it each time.
+        self.hurried = self.mail_came() && !self.hurried;
+        if self.hurried {
+            return Ok(IdleEnd::Woken);
+        }
         if !self.can.idle {
             return Ok(pause(max.min(limits::MAILBOX_POLL), stop));
         }
@@ -256,6 +276,12 @@ impl Mailbox {
             Ok(Err(error)) => Err(fault(&self.host, error).into()),
             Err(_) => Err(Fault::try_later(format!("{} does not IDLE as it should", self.host)).into()),
         }
+    }
+
+    /// Whether the server said, beside its answers since the last time, that there is mail.
+    fn mail_came(&mut self) -> bool {
+        let mut said = self.session.take_all_unsolicited();
+        said.any(|said| matches!(said, UnsolicitedResponse::Exists(_)))
     }
 
     /// One command, within its bounds.

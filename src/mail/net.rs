@@ -45,6 +45,7 @@ pub fn reach(host: &str, addresses: &[SocketAddr]) -> Result<TcpStream> {
         match TcpStream::connect_timeout(address, limits::MAIL_CONNECT) {
             Ok(stream) => {
                 stream.set_nodelay(true).context("cannot set up the connection")?;
+                keep_alive(&stream).context("cannot set up the connection")?;
                 stream.set_read_timeout(Some(limits::MAIL_POLL)).context("cannot set up the connection")?;
                 stream
                     .set_write_timeout(Some(limits::MAIL_TIMEOUT))
@@ -55,6 +56,16 @@ pub fn reach(host: &str, addresses: &[SocketAddr]) -> Result<TcpStream> {
         }
     }
     Err(Fault::try_later(format!("cannot reach the mail server {host}: {}", last.unwrap_or_default())).into())
+}
+
+/// Has the kernel ask a silent peer whether it is there: in IDLE nobody else would for half an hour.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, limits::KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, limits::KEEPALIVE_PAUSE)?;
+    sockopt::set_tcp_keepcnt(stream, limits::KEEPALIVE_COUNT)?;
+    Ok(())
 }
 
 /// What can be told to a connection while somebody else holds it.

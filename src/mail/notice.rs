@@ -50,6 +50,12 @@ pub enum Notice {
     Continued,
     /// Cut off before Claude had said a word.
     BegunAgain,
+    /// Claude's API keeps the work from going on, which it does by itself.
+    Parked {
+        /// A usage limit, and not an outage.
+        limit: bool,
+        until: Timestamp,
+    },
     /// The conversation could not be resumed.
     Afresh,
     /// Neither text nor attachments.
@@ -99,6 +105,8 @@ pub enum Notice {
     Internal,
     /// The sender is who he says, and is not on the list.
     NotOnTheList,
+    /// Let in, and could not be worked on however often it was tried.
+    SetAside,
     /// Beyond a limit of the configuration, which reads like "30 mails an hour for this conversation".
     LimitReached {
         limit: String,
@@ -114,6 +122,7 @@ impl fmt::Display for Notice {
         match self {
             Self::Commanded(commanded) => commanded.fmt(f),
             Self::NotOnTheList => f.write_str("Thank you for your mail. This address works for people whom its operator has listed, and you are not among them, so nothing was done. If you should be, please ask whoever runs it. This note comes once a day at most."),
+            Self::SetAside => f.write_str("Your mail was let in, but could not be worked on: each attempt failed on our side, and the operator can see why. Please send it again as a new mail; if it stays so, tell the operator."),
             Self::LimitReached { limit, until, waits: false } => write!(f, "Nothing was done with your mail, since a limit is reached: {limit}. There is more from {} on; please send it again then. Mails that come before get no answer.", clock(*until)),
             Self::LimitReached { limit, until, waits: true } => write!(f, "Your mail has arrived and waits, since a limit is reached: {limit}. It is worked on from {} on, without your doing anything; so are those that you send until then.", clock(*until)),
             Self::Acknowledged { model, dashboard } => {
@@ -150,6 +159,10 @@ impl fmt::Display for Notice {
             Self::InterruptedTwice => f.write_str("This task was interrupted twice on our side and has been left where it is. Reply to this mail to let the work go on."),
             Self::Continued => f.write_str("The work on this was interrupted once on our side, and was continued where it had stopped."),
             Self::BegunAgain => f.write_str("The work on this was interrupted once on our side before Claude had begun, and was started again."),
+            Self::Parked { limit, until } => {
+                let why = if *limit { "The usage limit at Claude is reached" } else { "Claude cannot be reached, or is overloaded" };
+                write!(f, "{why}, so the work on your mail waits. It goes on from {} on where it has stopped, without your doing anything, and the answer comes as a reply to your mail. If it has to wait for longer, you will not be told again.", clock(*until))
+            }
             Self::Afresh => f.write_str("The conversation so far could not be continued, so Claude began afresh in the same workspace, knowing its last answer only. If something from before matters, please repeat it in a reply."),
             Self::EmptyRequest => f.write_str("Your mail arrived without any text, so there was nothing to work on. Reply to this mail with what you would like to be done."),
             Self::TooLarge { bytes } => write!(f, "Your mail was too large to be taken ({} MB, and {} MB is the limit), so nothing was done. Please send it again with fewer or smaller attachments.", bytes.div_ceil(1 << 20), limits::MESSAGE_BYTES >> 20),

@@ -34,6 +34,15 @@ pub fn afresh(repo: &str, address: &Address, last_answer: Option<&str>, prompt: 
     out
 }
 
+/// The prompt for work that was cut off; `what` goes on with "Your work on the following mail".
+#[must_use]
+pub fn continued(what: &str, prompt: &str) -> String {
+    format!(
+        "Your work on the following mail {what} before you could answer. Look at what is already done in /workspace and \
+/outbox, then finish it and answer.\n\n{prompt}"
+    )
+}
+
 /// One mail.
 #[derive(Debug, Clone, Copy)]
 pub struct Msg<'a> {

@@ -12,7 +12,7 @@ use crate::mail::{tls, trust};
 use anyhow::Result;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::{Certificate, SmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -48,6 +48,8 @@ pub struct Connection {
     trust: Option<TlsParameters>,
     account: Option<Account>,
     open: Option<SmtpConnection>,
+    /// The largest mail that the server takes, where it says so (RFC 1870).
+    largest_bytes: Option<usize>,
     /// The server was away a moment ago; asking again for each mail would cost its time for each.
     away: Option<(Instant, String)>,
 }
@@ -84,6 +86,7 @@ impl Connection {
             trust,
             account,
             open: None,
+            largest_bytes: None,
             away: None,
         })
     }
@@ -113,7 +116,9 @@ impl Connection {
         if let Err(SendError::Temporary(why)) = &connected {
             self.away = Some((Instant::now(), why.clone()));
         }
-        self.open = Some(connected?);
+        let mut connection = connected?;
+        self.largest_bytes = largest(&mut connection);
+        self.open = Some(connection);
         Ok(())
     }
 
@@ -128,6 +133,13 @@ impl Connection {
         }
         self.sign_in()?;
         let host = self.host.clone();
+        // Told beforehand: some hang up in the middle of one that is too large, which would look as if they were away.
+        if let Some(largest) = self.largest_bytes.filter(|largest| mail.len() > *largest) {
+            let (size, largest) = (mail.len().div_ceil(1 << 20), largest >> 20);
+            return Err(SendError::Permanent(format!(
+                "{host} takes mails of {largest} MB at most, and this one has {size} MB"
+            )));
+        }
         let Some(connection) = &mut self.open else {
             return Err(SendError::Temporary(format!("{host} is away")));
         };
@@ -194,6 +206,13 @@ fn trust(config: &Smtp) -> Result<TlsParameters> {
     }
     let unusable = |error: Error| Fault::config(format!("cannot set up TLS for {}: {error}", config.host));
     Ok(builder.build_rustls().map_err(unusable)?)
+}
+
+/// The library does not keep what a server says of sizes, so it is asked again.
+fn largest(connection: &mut SmtpConnection) -> Option<usize> {
+    let said = connection.command(Ehlo::new(ClientId::default())).ok()?;
+    let sizes = said.message().filter_map(|line| line.strip_prefix("SIZE ")?.trim().parse().ok());
+    sizes.filter(|bytes| *bytes > 0).last()
 }
 
 fn submit(

@@ -6,6 +6,7 @@ use crate::base::limits;
 use crate::disk::layout::{runtime_base, runtime_dir};
 use crate::disk::lock::Lock;
 use crate::disk::repo::Repo;
+use crate::disk::room;
 use crate::disk::write;
 use crate::format::allowlist;
 use crate::mail::headers;
@@ -16,9 +17,9 @@ use crate::proxy::variables::variables;
 use crate::tool::podman;
 use crate::tool::sign_in::{self, Outgoing};
 use crate::tool::source::Source;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One thing that was tried.
 #[derive(Debug, Serialize)]
@@ -149,14 +150,10 @@ fn storage(repo: &Repo) -> Result<String> {
     let probe = repo.layout.tmp().join(format!("check.{}", std::process::id()));
     write::durable(&probe, b"check").and_then(|()| write::remove(&probe))?;
     drop(Lock::exclusive(&repo.layout.lock("queue"), limits::LOCK_WAIT, "the queue")?);
-    let free = free_bytes(root)?;
+    room::check(root, repo.config.reserve.0)?;
+    let free = room::free_bytes(root)?;
     ensure!(free >= limits::FREE_BYTES, "only {} MB are free in {}", free >> 20, root.display());
     Ok(format!("{}, {} GB free", root.display(), free >> 30))
-}
-
-fn free_bytes(path: &Path) -> Result<u64> {
-    let found = rustix::fs::statvfs(path).with_context(|| format!("cannot look at {}", path.display()))?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 fn mail_in(repo: &Repo) -> Result<String> {

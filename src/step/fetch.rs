@@ -8,23 +8,27 @@ use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::queue::{TakenIn, Unnamed};
 use crate::disk::repo::Repo;
+use crate::disk::room;
 use crate::disk::write;
 use crate::exec::interrupt::Interrupt;
+use crate::exec::pause;
 use crate::format::config::Imap;
 use crate::format::mailbox;
 use crate::format::version::Versioned;
-use crate::mail::headers::OVERSIZE;
-use crate::mail::imap::{IdleEnd, Mailbox};
+use crate::mail::headers::{OVERSIZE, UNFETCHED};
+use crate::mail::imap::{Gone, IdleEnd, Mailbox};
 use crate::mail::maildir::{Content, Maildir};
 use crate::step::report::Report;
 use crate::tool::sign_in;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// One look into the mailbox.
 pub fn fetch(repo: &Repo, talk: &dyn Talk) -> Result<Report> {
     begin(repo)?;
+    room(repo)?;
     let _lock = lock(repo)?;
     if let Some(imap) = &repo.config.mail.imap {
         let mut mailbox = connect(repo, imap)?;
@@ -40,6 +44,7 @@ pub fn fetch(repo: &Repo, talk: &dyn Talk) -> Result<Report> {
 /// Takes one mail that was piped in, by procmail, sieve or an alias.
 pub fn take(repo: &Repo, bytes: &[u8]) -> Result<Report> {
     begin(repo)?;
+    room(repo)?;
     let mut report = Report::default();
     let mail = if bytes.len() > limits::MESSAGE_BYTES {
         repo.queue().unnamed(&oversize(bytes, bytes.len()))?
@@ -72,8 +77,10 @@ pub fn watch(
             Err(error) => {
                 let hint = error.downcast_ref::<Fault>().and_then(|fault| fault.hint.as_deref());
                 let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
-                talk.warn(&format!("{}: {error:#}{hint}; trying again in {} s", repo.name, pause.as_secs()));
-                wait(pause, interrupt);
+                let (spread, name) = (pause::spread(pause), &repo.name);
+                let seconds = spread.as_secs_f64();
+                talk.warn(&format!("{name}: {error:#}{hint}; trying again in {seconds:.1} s"));
+                pause::wait(spread, interrupt);
                 pause = (pause * 2).min(limits::RECONNECT_MAX);
             }
         }
@@ -93,6 +100,7 @@ fn watch_connection(
     loop {
         // Looks before each IDLE: what came between the last look and now would wait for the next mail.
         repo.queue().wake(Timestamp::now())?;
+        room(repo)?;
         let report = from_imap(repo, &mut mailbox, talk)?;
         *pause = Duration::from_secs(1);
         if !report.moved.is_empty() || !report.troubles.is_empty() {
@@ -118,15 +126,12 @@ fn is_config(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == Kind::Config)
 }
 
-fn wait(pause: Duration, interrupt: &Interrupt) {
-    let started = std::time::Instant::now();
-    while started.elapsed() < pause && !interrupt.is_set() {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 fn begin(repo: &Repo) -> Result<()> {
     repo.queue().wake(Timestamp::now())
+}
+
+fn room(repo: &Repo) -> Result<()> {
+    room::check(repo.layout.root(), repo.config.reserve.0)
 }
 
 fn lock(repo: &Repo) -> Result<Lock> {
@@ -145,13 +150,31 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
         Some(state) if state.uid_validity == uid_validity => state,
         _ => mailbox::Mailbox { format: mailbox::Mailbox::FORMAT, uid_validity, ..Default::default() },
     };
-    let listed = mailbox.list()?;
-    let gone = |uid: &&u32| !listed.iter().any(|(listed, _)| listed == *uid);
-    mailbox.finish_removal(&state.stored.iter().filter(gone).copied().collect::<Vec<_>>())?;
-    state.stored.retain(|uid| listed.iter().any(|(listed, _)| listed == uid));
+    let mut listed = mailbox.list()?;
+    let there: BTreeSet<u32> = listed.iter().map(|(uid, _)| *uid).collect();
+    mailbox.finish_removal(&state.stored.difference(&there).copied().collect::<Vec<_>>())?;
+    state.retain(&there);
+    listed.retain(|(uid, _)| !state.set_aside.contains(uid));
     if !listed.is_empty() {
         talk.detail(&format!("{}: {} in the mailbox", repo.name, listed.len()));
     }
+    let mut failed = Failed::default();
+    let taken = take_all(repo, mailbox, &listed, &mut state, &mut failed, &mut report);
+    let counted = failed.count(repo, &mut state, &mut report);
+    if path.exists() || !state.failures.is_empty() || !state.set_aside.is_empty() {
+        write::json_by_way_of(&repo.layout.tmp(), &path, &state)?;
+    }
+    taken.and(counted).map(|()| report)
+}
+
+fn take_all(
+    repo: &Repo,
+    mailbox: &mut Mailbox,
+    listed: &[(u32, u64)],
+    state: &mut mailbox::Mailbox,
+    failed: &mut Failed,
+    report: &mut Report,
+) -> Result<()> {
     let mut failures = 0;
     for batch in listed.chunks(limits::FETCH_BATCH) {
         let (mut mails, mut uids, mut lost) = (Vec::new(), Vec::new(), None);
@@ -162,10 +185,20 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
                     mails.push(mail);
                     uids.push(*uid);
                 }
+                // Moved away by somebody else, most likely; it is not listed any more then.
+                Err(error) if error.is::<Gone>() && !state.failures.contains_key(uid) => {
+                    failed.mails.push((*uid, None));
+                }
+                Err(error) if is_away(&error) => {
+                    lost = Some(error);
+                    break;
+                }
                 Err(error) => {
                     // It stays where it is and holds up no other, unless they all fail alike.
                     failures += 1;
-                    if failures >= limits::FETCH_FAILURES || is_away(&error) {
+                    failed.note(mailbox, *uid, &error);
+                    let error = error.context(format!("the mail with UID {uid} cannot be fetched"));
+                    if failures >= limits::FETCH_FAILURES {
                         lost = Some(error);
                         break;
                     }
@@ -173,7 +206,9 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
                 }
             }
         }
-        store(repo, mails, &mut report)?;
+        store(repo, mails, report)?;
+        failed.some_went_well |= !uids.is_empty();
+        state.failures.retain(|uid, _| !uids.contains(uid));
         state.stored.extend(uids);
         if let Some(error) = lost {
             return Err(error);
@@ -184,24 +219,56 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
             continue;
         }
         // From here a crash costs no second download.
-        write::json_by_way_of(&repo.layout.tmp(), &path, &state)?;
+        write::json_by_way_of(&repo.layout.tmp(), &repo.layout.mailbox_state(), state)?;
         mailbox.remove(&stored).context("what was fetched could not be removed from the mailbox")?;
         state.stored.retain(|uid| !stored.contains(uid));
     }
-    if path.exists() {
-        write::json_by_way_of(&repo.layout.tmp(), &path, &state)?;
-    }
-    Ok(report)
+    Ok(())
 }
 
 /// A mail of the mailbox, on disk without a name: its bytes are not kept, since a batch of them could fill the memory.
 fn one(repo: &Repo, mailbox: &mut Mailbox, uid: u32, size: u64) -> Result<Unnamed> {
-    let bytes = if size > limits::MESSAGE_BYTES as u64 {
-        mailbox.fetch_header(uid).map(|header| oversize(&header, usize::try_from(size).unwrap_or(usize::MAX)))
-    } else {
-        mailbox.fetch(uid)
-    };
-    repo.queue().unnamed(&bytes.with_context(|| format!("the mail with UID {uid} cannot be fetched"))?)
+    if size > limits::MESSAGE_BYTES as u64 {
+        let header = mailbox.fetch_header(uid)?;
+        return repo.queue().unnamed(&oversize(&header, usize::try_from(size).unwrap_or(usize::MAX)));
+    }
+    repo.queue().unnamed(&mailbox.fetch(uid)?)
+}
+
+/// Mails that the server does not give, each with its header where it gives at least that.
+#[derive(Default)]
+struct Failed {
+    mails: Vec<(u32, Option<Vec<u8>>)>,
+    some_went_well: bool,
+}
+
+impl Failed {
+    /// What is the disk's fault counts against no mail.
+    fn note(&mut self, mailbox: &mut Mailbox, uid: u32, error: &anyhow::Error) {
+        if !error.chain().any(|cause| cause.is::<std::io::Error>()) {
+            self.mails.push((uid, mailbox.fetch_header(uid).ok()));
+        }
+    }
+
+    /// Sets aside those that failed too often, as long as the server is well otherwise. Their headers go the way of every
+    /// mail, so that whoever may write hears of it.
+    fn count(self, repo: &Repo, state: &mut mailbox::Mailbox, report: &mut Report) -> Result<()> {
+        for (uid, header) in self.mails {
+            if !(self.some_went_well || header.is_some()) || !state.fail(uid, limits::MESSAGE_FAILURES) {
+                continue;
+            }
+            if let Some(header) = header {
+                let mail = repo.queue().unnamed(&marked(UNFETCHED, &uid.to_string(), &header))?;
+                store(repo, vec![mail], report)?;
+            }
+            let times = limits::MESSAGE_FAILURES;
+            let why =
+                format!("set aside, since it could not be fetched {times} times; it stays in the mailbox");
+            let hint = "look at it with a mail program, and remove it there";
+            report.trouble(&repo.name, &format!("UID {uid}"), Fault::failed(why).hint(hint).into());
+        }
+        Ok(())
+    }
 }
 
 fn from_maildir(repo: &Repo, maildir: &Maildir, talk: &dyn Talk) -> Result<Report> {
@@ -249,12 +316,16 @@ fn store(repo: &Repo, mails: Vec<Unnamed>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The header alone, with the size on top: enough to say to whom it was too large.
-fn oversize(bytes: &[u8], size: usize) -> Vec<u8> {
+/// The header alone, with a line on top that says why: enough to tell its sender.
+fn marked(mark: &str, value: &str, bytes: &[u8]) -> Vec<u8> {
     let window = &bytes[..bytes.len().min(limits::HEADER_BYTES)];
     let end = window.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
     let end = end.or_else(|| window.windows(2).position(|two| two == b"\n\n").map(|at| at + 2));
-    let mut header = format!("{OVERSIZE}: {size}\r\n").into_bytes();
+    let mut header = format!("{mark}: {value}\r\n").into_bytes();
     header.extend_from_slice(&window[..end.unwrap_or(window.len())]);
     header
+}
+
+fn oversize(bytes: &[u8], size: usize) -> Vec<u8> {
+    marked(OVERSIZE, &size.to_string(), bytes)
 }

@@ -128,6 +128,9 @@ fn rejected(repo: &Repo, options: &Options) -> Result<()> {
     each_older(&repo.layout.accounts(), limits::ACCOUNT_AGE, &mut |path| {
         if options.dry_run { Ok(()) } else { write::remove(path) }
     })?;
+    each_older(&repo.layout.failures(), limits::REJECTED_AGE, &mut |path| {
+        if options.dry_run { Ok(()) } else { write::remove(path) }
+    })?;
     let seen = repo.layout.root().join("seen");
     for entry in std::fs::read_dir(&seen).into_iter().flatten() {
         each_older(&entry?.path(), limits::REJECTED_AGE, &mut |path| {

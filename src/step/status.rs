@@ -6,6 +6,8 @@ use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::repo::Repo;
 use crate::disk::session::{self, SessionDir, task_id};
+use crate::disk::write;
+use crate::format::mailbox::Mailbox;
 use crate::format::session::Session;
 use crate::format::task::Task;
 use anyhow::Result;
@@ -18,6 +20,8 @@ use std::time::SystemTime;
 pub struct Status {
     pub repo: String,
     pub sessions: usize,
+    /// Mails that lie in the mailbox and cannot be fetched.
+    pub unfetched: usize,
     pub fetched: usize,
     pub authorized: usize,
     pub rejected: usize,
@@ -25,6 +29,8 @@ pub struct Status {
     pub running: Vec<Row>,
     pub finished: usize,
     pub deferred: Vec<Deferred>,
+    /// How many of these are tasks that wait for Claude's API.
+    pub parked: usize,
     /// Sessions among those that changed last, or wait, whose files cannot be read.
     pub damaged: Vec<SessionId>,
     /// The newest tasks that are over, newest first.
@@ -56,6 +62,8 @@ pub struct Row {
     pub turns: Option<u64>,
 }
 
+const WAITS_FOR_CLAUDE: &str = "waits for Claude:";
+
 /// How many finished tasks `status` shows.
 const RECENT: usize = 10;
 
@@ -75,11 +83,17 @@ pub fn status(repo: &Repo) -> Result<Status> {
         let reason = name.parse::<crate::disk::queue::Ticket>().ok().and_then(|ticket| {
             let task =
                 SessionDir::new(&repo.layout, &ticket.task.session).load_task(ticket.task.number).ok()?;
+            if stage == Stage::Ready {
+                return task.parked.map(|parked| format!("{WAITS_FOR_CLAUDE} {}", parked.reason));
+            }
             if ticket.acknowledgement { task.acknowledgement.last_error } else { task.reply.last_error }
         });
-        let reason = reason.or_else(|| (stage == Stage::Authorized).then(|| "a limit is reached".to_owned()));
+        let reason = reason.or_else(|| (stage == Stage::Authorized).then(|| why_it_waits(repo, &name)));
         Deferred { stage: stage.name(), name, until, reason }
     });
+    let deferred: Vec<Deferred> = deferred.collect();
+    let is_parked =
+        |one: &&Deferred| one.reason.as_ref().is_some_and(|why| why.starts_with(WAITS_FOR_CLAUDE));
     let newest = newest(repo, RECENT)?;
     let mut recent: Vec<Row> = newest.iter().filter_map(|(session, _)| last_row(repo, session)).collect();
     recent.retain(|row| row.finished_at.is_some());
@@ -87,13 +101,15 @@ pub fn status(repo: &Repo) -> Result<Status> {
     Ok(Status {
         repo: repo.name.to_string(),
         sessions: session::all(&repo.layout)?.len(),
+        unfetched: unfetched(repo),
         fetched: queue.messages(Stage::Fetched)?.len(),
         authorized: queue.messages(Stage::Authorized)?.len(),
         rejected: queue.messages(Stage::Rejected)?.len() + queue.tickets(Stage::Rejected)?.len(),
         ready: rows(Stage::Ready)?,
         running,
         finished: queue.tickets(Stage::Finished)?.len() + queue.messages(Stage::Finished)?.len(),
-        deferred: deferred.collect(),
+        parked: deferred.iter().filter(is_parked).count(),
+        deferred,
         damaged,
         recent,
     })
@@ -119,6 +135,18 @@ fn damaged(repo: &Repo, newest: &[(SessionId, Option<Session>)]) -> Result<Vec<S
     // One that was moved on or removed while we looked is no damage.
     damaged.retain(|id| SessionDir::new(&repo.layout, id).exists());
     Ok(damaged)
+}
+
+/// Of a message that was let in.
+fn why_it_waits(repo: &Repo, name: &str) -> String {
+    let key = name.split('.').next().unwrap_or_default();
+    let failed = repo.layout.failures().join(key).exists();
+    if failed { "it could not be worked on" } else { "a limit is reached" }.to_owned()
+}
+
+fn unfetched(repo: &Repo) -> usize {
+    let state = write::read_json::<Mailbox>(&repo.layout.mailbox_state()).ok().flatten();
+    state.map_or(0, |state| state.set_aside.len())
 }
 
 /// The sessions that changed last, newest first, with the last task of each.

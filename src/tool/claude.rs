@@ -58,6 +58,8 @@ pub struct Facts {
     /// Claude's own words, block by block, tool calls and subagents left out.
     pub texts: Vec<String>,
     pub results: Vec<Outcome>,
+    /// When the usage limit that is reached ends, in seconds since 1970.
+    pub resets_at: Option<i64>,
     text_bytes: usize,
 }
 
@@ -68,9 +70,20 @@ pub struct Outcome {
     pub text: Option<String>,
     pub errors: Vec<String>,
     pub api_error_status: Option<u64>,
+    /// Claude Code's own word for some of them: `usage_limit_reached`, `connection_failed`.
+    pub api_error: Option<String>,
     pub cost_usd: Option<f64>,
     pub turns: Option<u64>,
     pub web_searches: Option<u64>,
+}
+
+/// What keeps Claude's API from answering, and passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// A usage or rate limit; with the second since 1970 at which it ends, where that is known.
+    Limit { resets_at: Option<i64> },
+    /// Overloaded, broken, or not to be reached.
+    Away,
 }
 
 impl Stream {
@@ -149,10 +162,17 @@ impl Facts {
                     .map(|error| cut(error, limits::DETAIL_BYTES))
                     .collect(),
                 api_error_status: event["api_error_status"].as_u64(),
+                api_error: event["api_error"].as_str().map(|word| cut(word, limits::SAW_CHARS)),
                 cost_usd: event["total_cost_usd"].as_f64(),
                 turns: event["num_turns"].as_u64(),
                 web_searches: event["usage"]["server_tool_use"]["web_search_requests"].as_u64(),
             }),
+            // The last one counts: a limit may have been reached and be over.
+            "rate_limit_event" => {
+                let info = &event["rate_limit_info"];
+                let reached = info["status"] == "rejected";
+                self.resets_at = info["resetsAt"].as_i64().filter(|_| reached);
+            }
             _ => {}
         }
     }
@@ -217,14 +237,41 @@ impl Facts {
     }
 
     /// Whether this conversation cannot be resumed, now or later: its transcript is gone, or the API refuses it as
-    /// it stands. Judged by the result alone, never by what the agent printed; 401, 429, 529 and a network that is
-    /// away do not poison.
+    /// it stands. Judged by the result alone, never by what the agent printed; 401, 429, 529, a network that is
+    /// away and an account without money do not poison.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         let Some(result) = self.results.last().filter(|result| result.is_error) else { return false };
         let gone =
             result.errors.iter().any(|error| error.starts_with("No conversation found with session ID"));
-        gone || matches!(result.api_error_status, Some(400 | 413))
+        // The API says 400 to these, too.
+        let paid = |text: &String| {
+            !text.contains("Credit balance is too low") && !text.contains("specified API usage limits")
+        };
+        gone || (matches!(result.api_error_status, Some(400 | 413)) && result.text.as_ref().is_none_or(paid))
+    }
+
+    /// Whether it was the API that could not answer, so that the same would go well later. Judged by the result alone.
+    #[must_use]
+    pub fn outage(&self) -> Option<Outage> {
+        let result = self.results.last().filter(|result| result.is_error)?;
+        let limit = result.api_error.as_deref() == Some("usage_limit_reached");
+        // Older ones said it so: `Claude AI usage limit reached|1750000000`.
+        let said = result.text.as_deref().and_then(|text| text.split_once("usage limit reached|"));
+        let said = said.map(|(_, second)| second.trim().parse().ok());
+        match result.api_error_status {
+            _ if limit || said.is_some() => {
+                Some(Outage::Limit { resets_at: self.resets_at.or(said.flatten()) })
+            }
+            Some(429) => Some(Outage::Limit { resets_at: self.resets_at }),
+            Some(500..=599) => Some(Outage::Away),
+            // No answer at all. That nobody is logged in has no status either.
+            None if result.api_error.as_deref() == Some("connection_failed") => Some(Outage::Away),
+            None if result.text.as_ref().is_some_and(|text| text.starts_with("Request timed out")) => {
+                Some(Outage::Away)
+            }
+            _ => None,
+        }
     }
 }
 

@@ -312,3 +312,16 @@ fn a_mail_is_on_its_way_until_it_lies_in_its_session() {
     queue.settle(&key, Stage::Rejected, &verdict()).unwrap();
     assert!(!queue.is_on_its_way(&key).unwrap());
 }
+
+#[test]
+fn a_clock_that_is_set_back_by_a_year_makes_nothing_wait_for_a_year() {
+    let store = Store::new();
+    let (queue, now) = (store.queue(), Timestamp::now());
+    queue.put(Stage::Ready, &Ticket::task(task("3fa9c1d2.1"))).unwrap();
+    queue.defer(Stage::Ready, "3fa9c1d2.1", now + SignedDuration::from_hours(1)).unwrap();
+    // Its ordinary corrections change nothing.
+    queue.wake(now - SignedDuration::from_secs(10)).unwrap();
+    assert!(store.stage(Stage::Ready).is_empty());
+    queue.wake(now - SignedDuration::from_hours(365 * 24)).unwrap();
+    assert_eq!(store.stage(Stage::Ready), ["3fa9c1d2.1"]);
+}

@@ -186,10 +186,14 @@ fn a_lost_task_becomes_a_failed_one_for_those_whose_mails_were_accepted() {
 fn activity_never_goes_back() {
     let (store, guard) = Store::created();
     let before = store.session().active_at;
-    guard.active(before - SignedDuration::from_hours(1)).unwrap();
+    guard.active(before - SignedDuration::from_mins(1)).unwrap();
     assert_eq!(guard.dir.load().unwrap().active_at, before);
     guard.active(before + SignedDuration::from_hours(1)).unwrap();
     assert_eq!(guard.dir.load().unwrap().active_at, before + SignedDuration::from_hours(1));
+    // The clock was set back by a year.
+    let back = before - SignedDuration::from_hours(365 * 24);
+    guard.active(back).unwrap();
+    assert_eq!(guard.dir.load().unwrap().active_at, back);
 }
 
 #[test]

@@ -252,7 +252,8 @@ fn a_format_that_is_not_understood_is_refused_with_what_to_install() {
 fn what_could_not_be_read_again_is_not_written() {
     let dir = dir();
     let path = dir.path().join("mailbox.json");
-    let mailbox = Mailbox { format: 1, uid_validity: 1, stored: (0..2_000_000).collect() };
+    let mailbox =
+        Mailbox { format: 1, uid_validity: 1, stored: (0..2_000_000).collect(), ..Mailbox::default() };
     assert!(write::json(&path, &mailbox).is_err());
     assert!(!path.exists());
 }

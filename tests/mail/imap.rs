@@ -345,6 +345,17 @@ fn a_server_that_says_nothing_can_be_left() {
 }
 
 #[test]
+fn the_kernel_asks_a_silent_server_whether_it_is_there() {
+    use rustix::net::sockopt;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = airut::mail::net::reach("localhost", &[listener.local_addr().unwrap()]).unwrap();
+    assert!(sockopt::socket_keepalive(&stream).unwrap());
+    let silence = sockopt::tcp_keepidle(&stream).unwrap()
+        + sockopt::tcp_keepintvl(&stream).unwrap() * sockopt::tcp_keepcnt(&stream).unwrap();
+    assert!(silence <= Duration::from_secs(120), "{silence:?}");
+}
+
+#[test]
 fn plain_connections_are_for_this_machine_only() {
     let elsewhere = Imap { host: "192.0.2.1".to_owned(), tls: Tls::None, ..config("x") };
     assert_eq!(fault(&elsewhere, "test").kind, Kind::Config);

@@ -98,6 +98,9 @@ fn name(notice: &Notice) -> &'static str {
         Notice::NotOnTheList => "note-not-on-the-list",
         Notice::LimitReached { waits: true, .. } => "note-limit-waits",
         Notice::LimitReached { waits: false, .. } => "note-limit-declined",
+        Notice::SetAside => "note-set-aside",
+        Notice::Parked { limit: true, .. } => "parked-limit",
+        Notice::Parked { limit: false, .. } => "parked-outage",
         Notice::Commanded(commanded) => command_name(commanded),
     }
 }
@@ -192,6 +195,9 @@ fn notices() -> Vec<Notice> {
         Notice::NotOnTheList,
         Notice::LimitReached { limit: limit(), until, waits: true },
         Notice::LimitReached { limit: limit(), until, waits: false },
+        Notice::SetAside,
+        Notice::Parked { limit: true, until },
+        Notice::Parked { limit: false, until },
     ];
     notices.extend(commands().into_iter().map(Notice::Commanded));
     notices

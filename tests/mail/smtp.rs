@@ -105,6 +105,9 @@ fn an_address_beyond_ascii_needs_a_server_that_takes_it() {
     connection.send(Some(&from()), &to(&[&user]), b"Subject: x\r\n\r\nx").unwrap();
 }
 
+/// It hangs up without a word.
+const CUT: &str = "cut";
+
 /// A server that answers as it is told to: real ones do not refuse on demand.
 fn scripted(answers: &'static [(&'static str, &'static str)]) -> Connection {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -126,6 +129,9 @@ fn scripted(answers: &'static [(&'static str, &'static str)]) -> Connection {
                     (None, _) => "250 ok\r\n",
                 };
                 in_data = answer.starts_with("354") || (in_data && said != "END");
+                if answer == CUT {
+                    break;
+                }
                 if stream.write_all(answer.as_bytes()).is_err() || answer == "221 gone\r\n" {
                     break;
                 }
@@ -150,6 +156,14 @@ fn refusals_are_for_good_or_for_now() {
         (&[("END", "452 full\r\n")], false),
         (&[("END", "garbage\r\n")], false),
         (&[("MAIL", "221 gone\r\n")], false),
+        // Rate limits; after 421 the server may be gone.
+        (&[("MAIL", "421 too many mails, slow down\r\n")], false),
+        (&[("RCPT", "451 4.7.1 try again later\r\n")], false),
+        (&[("END", "421 closing\r\n")], false),
+        // It hangs up when it has got all of it: it may have taken it or not.
+        (&[("END", CUT)], false),
+        (&[("DATA", CUT)], false),
+        (&[("END", "552 5.3.4 too large\r\n")], true),
     ] {
         let error =
             scripted(answers).send(Some(&from()), &to(&["x"]), b"Subject: x\r\n\r\nx\r\n").unwrap_err();
@@ -169,4 +183,29 @@ fn one_recipient_that_is_no_more_keeps_nobody_elses_answer() {
     let none = connection.send(Some(&from()), &to(&["gone"]), b"Subject: x\r\n\r\nx\r\n").unwrap_err();
     assert!(matches!(none, SendError::Permanent(_)), "{none:?}");
     connection.send(Some(&from()), &to(&["here"]), b"Subject: x\r\n\r\nx\r\n").unwrap();
+}
+
+#[test]
+fn a_mail_that_is_larger_than_the_server_takes_is_not_even_begun() {
+    let mut connection = scripted(&[
+        ("EHLO", "250-hello\r\n250-SIZE 1000\r\n250 8BITMIME\r\n"),
+        ("MAIL FROM:<airut@example.com>", "250 ok\r\n"),
+        ("DATA", CUT),
+    ]);
+    let large = format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(1_000));
+    let error = connection.send(Some(&from()), &to(&["x"]), large.as_bytes()).unwrap_err();
+    assert!(matches!(&error, SendError::Permanent(why) if why.contains("at most")), "{error:?}");
+    // One without such a limit, or that says 0, takes what comes.
+    for size in ["250-SIZE\r\n", "250-SIZE 0\r\n", "250-SIZE many\r\n"] {
+        let said: &'static str = Box::leak(format!("250-hello\r\n{size}250 8BITMIME\r\n").into_boxed_str());
+        let answers: &'static [(&str, &str)] = Box::leak(Box::new([("EHLO", said)]));
+        scripted(answers).send(Some(&from()), &to(&["x"]), large.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_was_gone_in_the_middle_gets_the_next_mail_over_a_new_connection() {
+    let mut connection = scripted(&[("RCPT TO:<bad@", CUT)]);
+    connection.send(Some(&from()), &to(&["bad"]), b"Subject: x\r\n\r\nx\r\n").unwrap_err();
+    connection.send(Some(&from()), &to(&["good"]), b"Subject: x\r\n\r\nx\r\n").unwrap();
 }

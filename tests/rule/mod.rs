@@ -2,6 +2,7 @@ mod sender;
 mod authres;
 mod authenticate;
 mod authorize;
+mod park;
 mod route;
 mod command;
 mod quota;

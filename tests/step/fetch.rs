@@ -1,4 +1,5 @@
 use crate::step::stand::{Stand, done};
+use airut::base::fault::{Fault, Kind};
 use airut::base::limits;
 use airut::base::talk::Silent;
 use airut::disk::layout::Stage;
@@ -63,4 +64,24 @@ fn without_a_mailbox_there_is_nothing_to_fetch_or_to_watch() {
     assert!(done(fetch::fetch(&stand.repo, &Silent).unwrap()).is_empty());
     let error = fetch::watch(&stand.repo, &Silent, &Interrupt::default(), |_| {}).unwrap_err();
     assert!(format!("{error:#}").contains("only an IMAP mailbox can be watched"));
+}
+
+#[test]
+fn with_less_room_than_the_reserve_nothing_new_is_taken_in_and_it_says_so() {
+    let mut stand = Stand::new();
+    stand.repo.config.reserve = "9999999t".parse().unwrap();
+    let bytes = Stand::delivered(&stand.letter("Hello", "Please."));
+    for error in
+        [fetch::take(&stand.repo, &bytes).unwrap_err(), fetch::fetch(&stand.repo, &Silent).unwrap_err()]
+    {
+        let fault = error.downcast_ref::<Fault>().unwrap();
+        assert_eq!(fault.kind, Kind::TryLater);
+        assert!(fault.message.contains("nothing new is taken in") && fault.hint.is_some(), "{fault:?}");
+    }
+    stand.repo.config.reserve = "0".parse().unwrap();
+    // What is there already goes on, however little room there is.
+    let id = stand.arrive(&stand.letter("Hello", "Please."));
+    stand.repo.config.reserve = "9999999t".parse().unwrap();
+    stand.finish(&id, |_| {});
+    assert_eq!(stand.reply().len(), 2);
 }

@@ -1,5 +1,6 @@
 mod authorize;
 mod fetch;
+mod mailbox;
 mod gc;
 mod open;
 mod reply;

@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -53,12 +54,19 @@ pub struct Seen {
     pub body: Value,
 }
 
+/// What all its connections know.
+#[derive(Debug, Default)]
+struct Shared {
+    seen: Mutex<Vec<Seen>>,
+    limited_until: AtomicI64,
+}
+
 /// Serves until it is dropped.
 #[derive(Debug)]
 pub struct Api {
     pub port: u16,
     pub ca_file: PathBuf,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    shared: Arc<Shared>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -82,8 +90,8 @@ impl Api {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
-        let seen = Arc::<Mutex<Vec<Seen>>>::default();
-        let log = Arc::clone(&seen);
+        let shared = Arc::<Shared>::default();
+        let log = Arc::clone(&shared);
         let (end, ended) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -93,12 +101,17 @@ impl Api {
             });
             runtime.shutdown_background();
         });
-        Self { port, ca_file, seen, end: Some(end), thread: Some(thread) }
+        Self { port, ca_file, shared, end: Some(end), thread: Some(thread) }
+    }
+
+    /// Refuses everything from now on, as one whose usage limit ends at that second since 1970; with 0 no more.
+    pub fn limit_until(&self, second: i64) {
+        self.shared.limited_until.store(second, Ordering::Relaxed);
     }
 
     /// The requests for messages so far, oldest first.
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.shared.seen.lock().unwrap().clone()
     }
 }
 
@@ -133,11 +146,7 @@ fn tls() -> (tokio_rustls::TlsAcceptor, String) {
     (Arc::new(config).into(), ca)
 }
 
-async fn accept(
-    listener: tokio::net::TcpListener,
-    tls: tokio_rustls::TlsAcceptor,
-    log: Arc<Mutex<Vec<Seen>>>,
-) {
+async fn accept(listener: tokio::net::TcpListener, tls: tokio_rustls::TlsAcceptor, log: Arc<Shared>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let (tls, log) = (tls.clone(), Arc::clone(&log));
@@ -204,10 +213,20 @@ fn error(status: u16) -> Response<Stream> {
     response
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    log: Arc<Mutex<Vec<Seen>>>,
-) -> Result<Response<Stream>, hyper::Error> {
+/// As those who pay by subscription are told that they have had enough.
+fn limited(until: i64) -> Response<Stream> {
+    let (mut response, until) = (error(429), until.to_string());
+    for (name, value) in [
+        ("anthropic-ratelimit-unified-status", "rejected"),
+        ("anthropic-ratelimit-unified-representative-claim", "five_hour"),
+        ("anthropic-ratelimit-unified-reset", until.as_str()),
+    ] {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    response
+}
+
+async fn answer(request: Request<Incoming>, log: Arc<Shared>) -> Result<Response<Stream>, hyper::Error> {
     let (head, body) = request.into_parts();
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let host = header("host").or_else(|| head.uri.authority().map(ToString::to_string)).unwrap_or_default();
@@ -220,7 +239,7 @@ async fn answer(
         });
     }
     let asked = Asked::read(&body);
-    log.lock().unwrap().push(Seen {
+    log.seen.lock().unwrap().push(Seen {
         host,
         key,
         model: body["model"].as_str().unwrap_or_default().to_owned(),
@@ -228,6 +247,10 @@ async fn answer(
         messages: asked.messages,
         body: body.clone(),
     });
+    let limited_until = log.limited_until.load(Ordering::Relaxed);
+    if limited_until > 0 {
+        return Ok(limited(limited_until));
+    }
     let status = asked.word.strip_prefix("err").and_then(|number| number.parse().ok());
     if let Some(status) = status.or((asked.word == "poisoned" && asked.messages > 1).then_some(400)) {
         return Ok(error(status));

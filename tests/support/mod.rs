@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "a helper may be there before the test that needs it")]
 
 pub mod api;
+pub mod faulty_imap;
 pub mod images;
 pub mod helper;
 pub mod letter;

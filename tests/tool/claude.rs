@@ -2,7 +2,8 @@
 
 use crate::support::helper;
 use airut::base::limits;
-use airut::tool::claude::{Facts, Stream, command};
+use airut::tool::claude::{Facts, Outage, Stream, command};
+use serde_json::json;
 use std::fmt::Write as _;
 
 fn recording(name: &str) -> Vec<u8> {
@@ -33,7 +34,7 @@ fn result(text: &str) -> String {
 }
 
 /// Recording, the exit code it had, whether it was a success, whether it poisons the conversation.
-const RECORDINGS: [(&str, i32, bool, bool); 25] = [
+const RECORDINGS: [(&str, i32, bool, bool); 30] = [
     ("new-text", 0, true, false),
     ("new-tool", 0, true, false),
     ("tool-fails", 0, true, false),
@@ -44,6 +45,12 @@ const RECORDINGS: [(&str, i32, bool, bool); 25] = [
     ("err400", 1, false, true),
     ("err413", 1, false, true),
     ("resume-unknown-id", 1, false, true),
+    ("prompt-too-long", 1, false, true),
+    ("tool-history", 1, false, true),
+    // The API says 400 to these, too.
+    ("no-credit", 1, false, false),
+    ("spending-limit", 1, false, false),
+    ("usage-limit", 1, false, false),
     ("resume-not-uuid", 1, false, false),
     ("err401-retries1", 1, false, false),
     ("err429-retries1", 1, false, false),
@@ -70,6 +77,36 @@ fn every_recording_is_judged_as_it_was() {
         assert!(!facts.succeeded(1), "{name}: a result alone is no success");
         assert_eq!(facts.any, !["format-text", "empty-prompt"].contains(&name), "{name}");
     }
+}
+
+#[test]
+fn what_passes_by_itself_is_told_from_what_has_to_be_mended() {
+    let limit = |resets_at| Some(Outage::Limit { resets_at });
+    for (name, ..) in RECORDINGS {
+        let outage = match name {
+            "usage-limit" => limit(Some(1_795_494_642)),
+            "err429-retries1" => limit(None),
+            "err500-retries1" | "err529-retries0" | "no-network-retries1" => Some(Outage::Away),
+            // Among them: a wrong key, none, an account without money, a request that is refused.
+            _ => None,
+        };
+        assert_eq!(recorded(name).outage(), outage, "{name}");
+    }
+    let said =
+        |text: &str| events(&[&json!({"type": "result", "is_error": true, "result": text}).to_string()]);
+    assert_eq!(said("Claude AI usage limit reached|1750000000").outage(), limit(Some(1_750_000_000)));
+    assert_eq!(said("Claude AI usage limit reached|soon").outage(), limit(None));
+    assert_eq!(said("Request timed out. If the API is slow").outage(), Some(Outage::Away));
+    assert_eq!(said("I reached the limit").outage(), None);
+}
+
+#[test]
+fn what_the_agent_says_is_no_outage() {
+    let text = "API Error: 529 Overloaded. Claude AI usage limit reached|1750000000";
+    assert_eq!(events(&[&self::text(text), &result(text)]).outage(), None);
+    let over = r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed","resetsAt":1}}"#;
+    let failed = r#"{"type":"result","is_error":true,"api_error_status":429}"#;
+    assert_eq!(events(&[over, failed]).outage(), Some(Outage::Limit { resets_at: None }));
 }
 
 #[test]

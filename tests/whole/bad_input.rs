@@ -167,7 +167,7 @@ fn an_agent_that_prints_without_end_is_ended_with_bounded_memory_and_disk() {
 #[test]
 fn a_full_disk_leaves_the_mail_in_the_mailbox_until_there_is_room() {
     let world = World::new();
-    let repo = world.repo(&obedient());
+    let repo = world.repo(&Setup { toml: "reserve = \"0\"".to_owned(), ..obedient() });
     let body = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n".repeat(4 << 14);
     world.send(&repo, &world.letter(&repo, "Large", &body));
     // A disk of its own, in a mount namespace of its own, which any user may have.

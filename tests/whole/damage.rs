@@ -118,6 +118,7 @@ fn a_directory_of_the_session_that_is_missing_is_told_of_and_the_mail_is_answere
     let told = world.run(&["cycle"]).exit(3).stderr;
     assert!(told.contains("is damaged") && told.contains("inbox is missing"), "{told}");
     fs::create_dir_all(session.join("inbox")).unwrap();
+    repo.wake("authorized");
     world.cycle();
     assert!(world.answers(&repo, before + 1)[before].text().contains("well again"));
     repo.assert_nothing_waits();

@@ -17,3 +17,4 @@ mod damage;
 mod faults;
 mod operator;
 mod sign_in;
+mod outages;

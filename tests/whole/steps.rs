@@ -175,6 +175,15 @@ impl Repo {
         names(&self.storage.join("queue").join(stage))
     }
 
+    /// Lets come back at once what waits for its next attempt.
+    pub fn wake(&self, stage: &str) {
+        let deferred = self.storage.join("queue/deferred").join(stage);
+        for name in names(&deferred) {
+            let (_, rest) = name.split_once('.').unwrap();
+            fs::rename(deferred.join(&name), deferred.join(format!("1.{rest}"))).unwrap();
+        }
+    }
+
     /// Demands that nothing waits anywhere.
     #[track_caller]
     pub fn assert_nothing_waits(&self) {

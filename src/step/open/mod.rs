@@ -2,6 +2,7 @@
 //! its headers name. The mail itself is moved last: until then the whole can be done again to the same end.
 
 mod command;
+mod failed;
 mod place;
 mod plan;
 mod quota;
@@ -15,8 +16,9 @@ use crate::disk::session::is_too_new;
 use crate::disk::write;
 use crate::format::verdict::{Decision, Verdict};
 use crate::step::report::Report;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use plan::{Plan, Target};
 
@@ -41,10 +43,13 @@ pub fn open(repo: &Repo, only: Option<&[MessageKey]>, mode: &Mode, talk: &dyn Ta
     };
     let mut report = Report::default();
     for key in keys {
-        match one(repo, &key, only.is_some(), mode, talk) {
+        let opened = catch_unwind(AssertUnwindSafe(|| one(repo, &key, only.is_some(), mode, talk)));
+        match opened.unwrap_or_else(|_| Err(anyhow!("airut itself failed on it (a panic)"))) {
             Ok(Some(task)) => report.moved(&repo.name, &task),
             Ok(None) => {}
-            Err(error) => report.trouble(&repo.name, &key, error),
+            // Where the operator says to which session it belongs, it may be him who is wrong.
+            Err(error) if *mode != Mode::Open => report.trouble(&repo.name, &key, error),
+            Err(error) => report.trouble(&repo.name, &key, failed::note(repo, &key, error)),
         }
     }
     Ok(report)

@@ -267,6 +267,9 @@ fn refusal(header: &Headers, mail: &Mail, is_new: bool) -> Option<(Reason, Strin
     if mail.is_sealed() {
         return Some((Reason::Encrypted, "all of the mail is encrypted".to_owned()));
     }
+    if header.first(headers::UNFETCHED).is_some() {
+        return Some((Reason::Unreadable, "the mail server does not give the whole of it".to_owned()));
+    }
     // The subject of a reply asks for nothing; that of a first mail may be all there is.
     let asks = !mail.request.trim().is_empty()
         || !mail.attachments.is_empty()

@@ -13,7 +13,7 @@ use crate::mail::notice::Notice;
 use crate::mail::prompt;
 use crate::proxy::process::{self, Proxy, Sandbox};
 use crate::step::run::Options;
-use crate::step::run::judge::{Seen, judge};
+use crate::step::run::judge::{Seen, judge, outage};
 use crate::step::run::prepare::{self, Prepared};
 use crate::step::run::task::Worked;
 use crate::tool::claude::{self, Facts, Stream};
@@ -24,8 +24,9 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-const INTERRUPTED: &str = "Your work on the following mail was interrupted before you could answer. Look at what is \
-already done in /workspace and /outbox, then finish it and answer.\n\n";
+/// Exit codes of what a signal ended: SIGKILL, SIGTERM.
+const KILLED: i32 = 137;
+const TERMINATED: i32 = 143;
 
 /// One attempt's particulars; a retry changes only what it must.
 struct Attempt<'a> {
@@ -44,6 +45,8 @@ struct Ended {
     output: Output,
     facts: Facts,
     proxy_alive: bool,
+    /// In an attempt that was cut off.
+    said_before: Option<String>,
 }
 
 pub fn work(repo: &Repo, session: &Session, task: &Task, options: &Options) -> Result<Worked> {
@@ -63,8 +66,11 @@ pub fn work(repo: &Repo, session: &Session, task: &Task, options: &Options) -> R
     let stored = std::fs::read_to_string(dir.task_dir(task.number).join("prompt.txt"))
         .context("cannot read the prompt")?;
     let resume = session.claude_session.clone();
-    let cut_off = task.begun || task.interruptions > 0;
-    let prompt = if cut_off { format!("{INTERRUPTED}{stored}") } else { stored.clone() };
+    let prompt = match &task.parked {
+        Some(_) => prompt::continued("had to wait for Claude's API", &stored),
+        None if task.begun || task.interruptions > 0 => prompt::continued("was interrupted", &stored),
+        None => stored.clone(),
+    };
     let image = prepared.image.clone();
     let mut attempt = Attempt { repo, session, task, options, prepared: &prepared, image, resume, prompt };
 
@@ -79,6 +85,16 @@ pub fn work(repo: &Repo, session: &Session, task: &Task, options: &Options) -> R
             Err(failure) => return Ok(unprepared(failure)),
         };
         ended = attempt.again()?;
+    }
+    if let Some(why) = attempt.cut_off(&ended)
+        && attempt.is_continued()?
+    {
+        options.talk.warn(&format!("{}:{}.{}: it {why}, going on", repo.name, session.id, task.number));
+        attempt.resume = ended.facts.session_id.clone().or(attempt.resume);
+        attempt.prompt = prompt::continued(why, &stored);
+        notes.push(Notice::Continued.to_string());
+        let said_before = ended.facts.partial();
+        ended = Ended { said_before, ..attempt.again()? };
     }
     if attempt.resume.is_some() && ended.facts.is_poisoned() {
         options.talk.warn(&format!(
@@ -173,7 +189,7 @@ impl Attempt<'_> {
         let proxy_alive =
             proxy.as_mut().is_none_or(Proxy::is_alive) && output.end != End::Exit(process::PROXY_GONE);
         write::append(&self.file("stderr.log"))?.write_all(output.stderr.as_bytes())?;
-        Ok(Ended { output, facts: stream.finish(), proxy_alive })
+        Ok(Ended { output, facts: stream.finish(), proxy_alive, said_before: None })
     }
 
     fn container(&self, sandbox: Sandbox) -> Container {
@@ -229,6 +245,31 @@ impl Attempt<'_> {
         self.file("stop").exists()
     }
 
+    /// What ended it from outside, if something did: neither the agent, nor its time, nor somebody's word.
+    fn cut_off(&self, ended: &Ended) -> Option<&'static str> {
+        let End::Exit(code) = ended.output.end else { return None };
+        if ended.facts.succeeded(code) || self.is_stopped() || self.options.interrupt.is_set() {
+            return None;
+        }
+        if !ended.proxy_alive {
+            return Some("was cut off (the sandbox's way to the network failed)");
+        }
+        (matches!(code, KILLED | TERMINATED) && ended.facts.results.is_empty())
+            .then_some("was cut off (its container was ended from outside, perhaps for want of memory)")
+    }
+
+    /// Whether it may go on after it was cut off; once, also if it was airut itself that was killed before.
+    fn is_continued(&self) -> Result<bool> {
+        let guard = SessionGuard::take(&self.repo.layout, &self.session.id)?;
+        let mut task = guard.load_task(self.task.number)?;
+        task.interruptions += 1;
+        let may = task.interruptions <= limits::INTERRUPTIONS;
+        if may {
+            guard.save_task(&task)?;
+        }
+        Ok(may)
+    }
+
     /// Told to stop, and the time to come to an end has passed.
     fn is_interrupted(&self, since: &Cell<Option<Instant>>) -> bool {
         if !self.options.interrupt.is_set() {
@@ -244,21 +285,27 @@ impl Attempt<'_> {
         if ended.output.end == End::GivenUp && !stopped {
             return Worked::default();
         }
-        let (state, failure) = judge(Seen {
+        let seen = Seen {
             end: ended.output.end,
             facts: &ended.facts,
             last_words: ended.output.last_words(),
             proxy_alive: ended.proxy_alive,
             stopped,
-        });
+        };
+        let (state, failure) = judge(seen);
         let result = ended.facts.results.last();
         // Claude Code says an error of the API as if it were its answer, too.
         let is_error = |text: &String| failure.as_ref().is_some_and(|failure| failure.detail == *text);
-        let partial = || ended.facts.partial().filter(|text| !is_error(text));
+        let partial = || {
+            let last = ended.facts.partial().filter(|text| !is_error(text));
+            let said: Vec<String> = ended.said_before.iter().cloned().chain(last).collect();
+            (!said.is_empty()).then(|| said.join("\n\n"))
+        };
         Worked {
             state: Some(state),
             answer: if state == State::Done { ended.facts.answer() } else { partial() },
             failure,
+            outage: outage(seen),
             cost_usd: result.and_then(|result| result.cost_usd),
             turns: result.and_then(|result| result.turns),
             web_searches: result.and_then(|result| result.web_searches),

@@ -2,7 +2,7 @@
 
 use crate::exec::program::End;
 use crate::format::task::{Failure, Reason, State};
-use crate::tool::claude::Facts;
+use crate::tool::claude::{Facts, Outage};
 use crate::tool::podman;
 
 /// How the run ended, as far as it can be seen from outside.
@@ -44,6 +44,13 @@ pub fn judge(seen: Seen) -> (State, Option<Failure>) {
             }
         },
     }
+}
+
+/// Whether it was Claude's API that ended it, which passes: then the task waits instead.
+#[must_use]
+pub fn outage(seen: Seen) -> Option<Outage> {
+    let ended = matches!(seen.end, End::Exit(code) if !seen.facts.succeeded(code));
+    if ended && !seen.stopped && seen.proxy_alive { seen.facts.outage() } else { None }
 }
 
 fn timed_out() -> (State, Option<Failure>) {

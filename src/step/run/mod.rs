@@ -3,9 +3,11 @@
 //! session's run lock).
 
 mod agent;
+mod park;
 mod prepare;
 pub mod judge;
 mod task;
+mod turns;
 
 use crate::base::id::TaskId;
 use crate::base::talk::Talk;
@@ -25,6 +27,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 pub use task::Ending;
+use turns::Line;
 
 /// How often to look again for a free slot or session.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -53,22 +56,29 @@ pub fn run(repos: &[Repo], options: &Options) -> Result<Report> {
         let mut running: HashSet<Job> = HashSet::new();
         // Not tried again by this process, so that what cannot be recorded does not spin.
         let mut put_aside: HashSet<Job> = HashSet::new();
+        let mut line = Line::default();
         loop {
             let mut waiting =
                 if options.interrupt.is_set() { vec![] } else { ready(repos, options, &mut report) };
             waiting.retain(|job| !running.contains(job) && !put_aside.contains(job));
-            for job in &waiting {
+            let polite = waiting.first().is_some_and(|job| line.lets_others_first(&repos[job.0].global));
+            for job in waiting.iter().filter(|_| !polite) {
                 let repo = &repos[job.0];
                 let held = match claim(repo, &job.1, options.max_concurrent) {
                     Ok(Claim::Mine(held)) => held,
                     Ok(Claim::Elsewhere) => continue,
-                    Ok(Claim::NoSlot) => break,
+                    Ok(Claim::NoSlot) => {
+                        line.stand(&repo.global);
+                        break;
+                    }
                     Err(error) => {
                         report.trouble(&repo.name, &job.1, error);
                         put_aside.insert(job.clone());
                         continue;
                     }
                 };
+                line.leave();
+                turns::note(&repo.layout);
                 running.insert(job.clone());
                 let (done, job) = (done.clone(), job.clone());
                 scope.spawn(move || {
@@ -79,11 +89,12 @@ pub fn run(repos: &[Repo], options: &Options) -> Result<Report> {
                 });
             }
             let stay = options.wait_for_others && waiting.iter().any(|job| !put_aside.contains(job));
-            if running.is_empty() && !stay {
+            if running.is_empty() && !stay && !polite {
                 return Ok(report);
             }
             if let Ok((job, ending)) = finished.recv_timeout(LOOK_AGAIN) {
                 running.remove(&job);
+                line.freed();
                 let (repo, task) = (&repos[job.0], &job.1);
                 if ending.is_err() {
                     put_aside.insert(job.clone());
@@ -140,6 +151,9 @@ fn note(report: &mut Report, repo: &Repo, task: &TaskId, ending: Result<Ending>,
             talk.warn(&format!("{}:{task}: {why}", repo.name));
             report.moved(&repo.name, task);
         }
+        Ok(Ending::Parked(until, why)) => {
+            talk.warn(&format!("{}:{task}: it waits until {until}: {why}", repo.name))
+        }
         Ok(Ending::Left) => {}
         Err(error) => report.trouble(&repo.name, task, error),
     }
@@ -151,7 +165,9 @@ fn ready(repos: &[Repo], options: &Options, report: &mut Report) -> Vec<Job> {
     for (index, repo) in repos.iter().enumerate() {
         let queue = repo.queue();
         match queue.wake(Timestamp::now()).and_then(|()| queue.tickets(Stage::Ready)) {
-            Ok(tickets) => lists.push(tickets.into_iter().map(|ticket| (index, ticket.task)).collect()),
+            Ok(tickets) => {
+                lists.push(tickets.into_iter().map(|ticket| (index, ticket.task)).collect::<Vec<_>>())
+            }
             // Said once; it may have mended itself when we look again.
             Err(error) if !report.troubles.iter().any(|trouble| trouble.what == repo.name.as_str()) => {
                 report.troubles.push(crate::step::report::Trouble { what: repo.name.to_string(), error });
@@ -159,6 +175,8 @@ fn ready(repos: &[Repo], options: &Options, report: &mut Report) -> Vec<Job> {
             Err(_) => {}
         }
     }
+    // Whoever had a turn last is last, over all processes: else the first would go first each time one slot is free.
+    lists.sort_by_cached_key(|list| list.first().map(|(index, _)| turns::last(&repos[*index].layout)));
     let mut jobs = take_turns(lists);
     if let Some(only) = &options.only {
         jobs.retain(|(index, task)| {

@@ -12,7 +12,8 @@ use crate::disk::write;
 use crate::format::session::Session;
 use crate::format::task::{Failure, Reason, State, Task};
 use crate::mail::notice::Notice;
-use crate::step::run::{Options, agent};
+use crate::step::run::{Options, agent, park};
+use crate::tool::claude::Outage;
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
@@ -20,12 +21,17 @@ use std::path::Path;
 /// How long a task waits whose message is still being put in place.
 const INCOMPLETE_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
+/// How long after the task that it waits for one comes back, at the soonest.
+const BEHIND: SignedDuration = SignedDuration::from_secs(1);
+
 /// How work on a task came to its end here.
 #[derive(Debug)]
 pub enum Ending {
     Finished,
     /// Finished, and the answer tells of a failure.
     Failed(String),
+    /// Claude's API keeps it from going on: it waits until then.
+    Parked(Timestamp, String),
     /// Not ours to finish now: it waits, or goes on later.
     Left,
 }
@@ -35,6 +41,8 @@ pub enum Ending {
 pub struct Worked {
     pub state: Option<State>,
     pub failure: Option<Failure>,
+    /// The failure passes by itself.
+    pub outage: Option<Outage>,
     pub answer: Option<String>,
     pub cost_usd: Option<f64>,
     pub turns: Option<u64>,
@@ -73,11 +81,14 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
         release(repo, id)?;
         return Ok(Ending::Left);
     };
+    if let Some(outage) = worked.outage
+        && let Some(ending) = park::park(repo, id, &session, &worked, outage)?
+    {
+        return Ok(ending);
+    }
     let now = Timestamp::now();
     // Before it is recorded: cut off between the two, the work is done once more, and costs once more.
-    if let Some(cost) = worked.cost_usd.filter(|cost| *cost > 0.0) {
-        spent(repo, &task, cost, now)?;
-    }
+    spent(repo, &task, worked.cost_usd, now)?;
     let guard = SessionGuard::take(&repo.layout, &id.session)?;
     collect_outbox(repo, &guard.dir, id.number)?;
     let task = guard.update_task(id.number, |task| {
@@ -85,7 +96,7 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
         task.finished_at = Some(now);
         task.failure = worked.failure.map(|failure| Failure { detail: tail(failure.detail), ..failure });
         task.answer = worked.answer.map(cut);
-        task.cost_usd = worked.cost_usd;
+        task.add_cost(worked.cost_usd);
         task.turns = worked.turns;
         task.web_searches = worked.web_searches;
         task.timeout_seconds = worked.timeout_seconds;
@@ -97,7 +108,8 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
 }
 
 /// On the account of whoever asked first, and of all.
-fn spent(repo: &Repo, task: &Task, cost_usd: f64, now: Timestamp) -> Result<()> {
+pub fn spent(repo: &Repo, task: &Task, cost_usd: Option<f64>, now: Timestamp) -> Result<()> {
+    let Some(cost_usd) = cost_usd.filter(|cost| *cost > 0.0) else { return Ok(()) };
     let senders = task.senders();
     let holders = senders.first().map(Holder::Sender).into_iter().chain([Holder::Repo]);
     for holder in holders {
@@ -138,9 +150,13 @@ fn begin(repo: &Repo, id: &TaskId) -> Result<Begun> {
         queue.defer(Stage::Ready, &ticket.to_string(), Timestamp::now() + INCOMPLETE_PAUSE)?;
         return Ok(Begun::Left);
     }
+    let now = Timestamp::now();
+    if let Some(until) = park::waits_for(&guard.dir, id.number, now) {
+        queue.defer(Stage::Ready, &ticket.to_string(), until + BEHIND)?;
+        return Ok(Begun::Left);
+    }
     // Before the state: a crash between the two must not count as an interruption.
     queue.advance(&ticket, Stage::Ready, Stage::Running)?;
-    let now = Timestamp::now();
     if task.state == State::Running {
         // Cut off when its outbox had been taken, and the new one not yet made: that is no damage.
         if dir.join("outbox").exists() {
@@ -230,7 +246,7 @@ fn join_directories(repo: &Repo, from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The end of what a program said, where the reason stands.
-fn tail(text: String) -> String {
+pub fn tail(text: String) -> String {
     let start = text.len().saturating_sub(limits::DETAIL_BYTES);
     text[text.ceil_char_boundary(start)..].to_owned()
 }

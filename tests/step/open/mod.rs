@@ -50,7 +50,39 @@ fn one_mail_that_cannot_be_placed_holds_up_no_other() {
     let report = stand.try_open();
     assert!(trouble(&report).contains("is damaged"));
     assert_eq!(report.moved.len(), 1);
-    assert_eq!(stand.repo.queue().messages(Stage::Authorized).unwrap().len(), 1, "it is kept");
+    assert!(stand.stage(Stage::Authorized).is_empty(), "no path unit tries it again at once");
+    assert_eq!(stand.repo.queue().deferred().unwrap().len(), 2, "it is kept, with its verdict");
+
+    // Again and again: then it is set aside, and its sender told.
+    stand.wake();
+    stand.try_open();
+    stand.wake();
+    assert!(trouble(&stand.try_open()).contains("set aside after failure 3"));
+    assert!(stand.repo.queue().deferred().unwrap().is_empty());
+    assert_eq!(stand.stage(Stage::Rejected).len(), 2);
+    let verdict = stand.stage(Stage::Rejected).into_iter().find(|name| name.ends_with(".json")).unwrap();
+    let verdict = std::fs::read_to_string(stand.repo.layout.stage(Stage::Rejected).join(verdict)).unwrap();
+    assert!(verdict.contains("\"failing\"") && verdict.contains("is damaged"), "{verdict}");
+    stand.reply();
+    let told = stand.sent().into_iter().filter(|(mail, _)| mail.text().contains("could not be worked on"));
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn what_is_not_the_mails_fault_does_not_count_against_it() {
+    let stand = Stand::new();
+    let key = stand.accept(&stand.letter("Hello", "Please."));
+    // The disk, say: a directory that cannot be made.
+    let sessions = stand.repo.layout.sessions();
+    std::fs::rename(&sessions, sessions.with_extension("away")).unwrap();
+    std::fs::write(&sessions, "").unwrap();
+    for _ in 0..5 {
+        trouble(&stand.try_open());
+    }
+    assert_eq!(stand.repo.queue().messages(Stage::Authorized).unwrap(), [key]);
+    std::fs::remove_file(&sessions).unwrap();
+    std::fs::rename(sessions.with_extension("away"), &sessions).unwrap();
+    assert_eq!(stand.open().len(), 1);
 }
 
 #[test]

@@ -312,3 +312,67 @@ fn a_failure_without_end_is_kept_so_that_it_can_be_read_again() {
     work(&stand);
     assert!(failure(&stand, &id).1.len() <= limits::DETAIL_BYTES);
 }
+
+#[test]
+fn with_one_slot_a_repository_with_many_tasks_lets_the_other_have_its_turn() {
+    let stand = without_allowlist();
+    for n in 0..6 {
+        stand.arrive(&stand.letter("Hello", &n.to_string()));
+    }
+    let (other, told) = beside(&stand);
+    let one_slot = |interrupt| Options { max_concurrent: 1, ..options(interrupt) };
+    let interrupt = Interrupt::default();
+    let moved = run(&[stand.repo.clone(), other.clone()], &one_slot(&interrupt)).unwrap().moved;
+    let at = moved.iter().position(|moved| moved.starts_with(&told)).unwrap();
+    assert!(moved.len() == 7 && at <= 1, "{moved:?}");
+    // In another process, begun anew, the turn is not forgotten.
+    assert!(last_turn(&other) < last_turn(&stand.repo));
+}
+
+#[test]
+fn a_process_that_has_much_to_run_lets_one_that_waits_have_the_slot() {
+    let stand = without_allowlist();
+    let many: Vec<_> = (0..12).map(|n| stand.arrive(&stand.letter("Hello", &n.to_string()))).collect();
+    let (other, _) = beside(&stand);
+    let task = other.queue().tickets(Stage::Ready).unwrap().remove(0).task;
+    let held = Lock::attempt(&stand.repo.global.slot(0)).unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let interrupt = Interrupt::default();
+        for repo in [&stand.repo, &other] {
+            let interrupt = interrupt.clone();
+            scope.spawn(move || {
+                let options = Options { max_concurrent: 1, wait_for_others: true, ..options(&interrupt) };
+                run(std::slice::from_ref(repo), &options).unwrap()
+            });
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        drop(held);
+    });
+    let dir = airut::disk::session::SessionDir::new(&other.layout, &task.session);
+    let begun = dir.load_task(task.number).unwrap().started_at.unwrap();
+    let later = many.iter().filter(|id| stand.task(id).started_at.unwrap() > begun).count();
+    assert!(later >= 9, "it waited for all but {later} of them");
+}
+
+/// A second repository, with one task.
+fn beside(stand: &Stand) -> (airut::disk::repo::Repo, String) {
+    let other = stand.another();
+    let letter = crate::support::letter::Letter::new(
+        crate::step::stand::BOSS,
+        &other.config.mail.from.address.to_string(),
+        "Hello",
+        "Please.",
+    );
+    airut::step::fetch::take(&other, &Stand::delivered(&letter)).unwrap();
+    done(airut::step::authorize::authorize(&other, None, &Silent).unwrap());
+    done(airut::step::open::open(&other, None, &airut::step::open::Mode::Open, &Silent).unwrap());
+    // It fails before it would want a container, as the first does.
+    let remote = stand.world.path("remotes").join(format!("{}.git", other.name));
+    fs::rename(&remote, remote.with_extension("away")).unwrap();
+    let name = other.name.to_string();
+    (other, name)
+}
+
+fn last_turn(repo: &airut::disk::repo::Repo) -> std::time::SystemTime {
+    fs::metadata(repo.layout.turn()).unwrap().modified().unwrap()
+}

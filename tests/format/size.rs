@@ -1,0 +1,13 @@
+use airut::format::size::Size;
+
+#[test]
+fn sizes_are_read_as_people_write_them() {
+    for (text, bytes) in
+        [("0", 0), ("17", 17), ("1k", 1 << 10), ("512m", 512 << 20), ("1G", 1 << 30), ("2t", 2 << 40)]
+    {
+        assert_eq!(text.parse::<Size>().unwrap(), Size(bytes), "{text}");
+    }
+    for text in ["", "g", "1gb", "1kk", "+1", "-1", "1.5g", " 1g", "99999999999t", "1 g"] {
+        assert!(text.parse::<Size>().unwrap_err().contains("allowed"), "{text}");
+    }
+}
