@@ -71,9 +71,7 @@ fn programs_of_an_image_trust_the_sandbox_with_no_work_by_its_author() {
     let repo = world.repo(&setup);
     let url = format!("https://git.example.com/git/{}", root.path().file_name().unwrap().display());
     let answer = world.ask(&repo, &format!("sh: bash probe.sh {url}"));
-    // As it was printed: a mail is set in paragraphs.
-    let task = repo.task(&answer.session().unwrap(), 1);
-    let text = task["answer"].as_str().unwrap();
+    let text = repo.said(&answer);
     for line in [
         "curl 1.1 200",
         "curl 2 200",

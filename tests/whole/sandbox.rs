@@ -44,7 +44,7 @@ fn an_unlisted_host_is_refused_with_a_word_on_how_to_ask_and_a_listed_one_answer
         ]
         .join("\n"),
     );
-    let text = answer.text();
+    let text = repo.said(&answer);
     assert!(text.contains("{\"input_tokens\":100} 200\n"), "{text}");
     assert_eq!(text.matches("\n 403\n").count(), 4, "{text}");
     assert!(text.contains("error: 403"), "{text}");
@@ -110,7 +110,7 @@ fn no_address_no_name_and_no_service_of_the_host_can_be_reached() {
         targets.extend([format!("{host},53,udp"), format!("{host},443,tcp"), format!("{host},80,tcp")]);
     }
     let answer = world.ask(&repo, &format!("sh: TARGETS='{}' perl probe.pl", targets.join(" ")));
-    let text = answer.text();
+    let text = repo.said(&answer);
     // A name leads to the proxy and nowhere else; nothing is looked up for it.
     assert!(text.contains("A rcode 0 answers 1 7f000001\n"), "{text}");
     for kind in ["AAAA", "TXT"] {
@@ -174,7 +174,7 @@ fn a_masked_secret_arrives_where_it_is_meant_for_and_is_nowhere_in_the_container
          env | sed -n 's/^ANTHROPIC_API_KEY=/key is /p'; echo looked"
     );
     let answer = world.ask(&repo, &run(&look));
-    let text = answer.text();
+    let text = repo.said(&answer);
     assert!(text.contains("looked"), "{text}");
     assert!(!text.lines().any(|line| line.starts_with('/')), "{text}");
     let stand_in = text.lines().find_map(|line| line.strip_prefix("key is ")).unwrap().trim();

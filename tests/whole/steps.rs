@@ -151,6 +151,14 @@ impl Repo {
         json(&self.session(id).join("tasks").join(number.to_string()).join("task.json"))
     }
 
+    /// What the agent said last in an answer's session, as it was printed: a mail is set in paragraphs.
+    pub fn said(&self, answer: &Answer) -> String {
+        let id = answer.session().unwrap();
+        let last = json(&self.session(&id).join("session.json"))["tasks"].as_u64().unwrap();
+        let task = self.task(&id, u32::try_from(last).unwrap());
+        task["answer"].as_str().unwrap().to_owned()
+    }
+
     /// The sessions in whose `/storage` there is such a file.
     pub fn with_storage(&self, name: &str) -> Vec<String> {
         let mut ids = self.sessions();
