@@ -245,14 +245,13 @@ impl Attempt<'_> {
         self.file("stop").exists()
     }
 
-    /// What ended it from outside, if something did: neither the agent, nor its time, nor somebody's word.
+    /// What ended it from outside, if something did: neither the agent, nor its time, nor somebody's word. A proxy that
+    /// ended is none of that: whoever can make it fall is not given another one to try.
     fn cut_off(&self, ended: &Ended) -> Option<&'static str> {
         let End::Exit(code) = ended.output.end else { return None };
-        if ended.facts.succeeded(code) || self.is_stopped() || self.options.interrupt.is_set() {
+        let done = ended.facts.succeeded(code) || self.is_stopped() || self.options.interrupt.is_set();
+        if done || !ended.proxy_alive {
             return None;
-        }
-        if !ended.proxy_alive {
-            return Some("was cut off (the sandbox's way to the network failed)");
         }
         (matches!(code, KILLED | TERMINATED) && ended.facts.results.is_empty())
             .then_some("was cut off (its container was ended from outside, perhaps for want of memory)")
