@@ -88,8 +88,9 @@ impl Figures {
             let times = of(&rate, "airut") / of(&rate, "mitmdump");
             let share = 100.0 * of(&rate, "airut") / of(&rate, "no proxy");
             let by_cpu = 100.0 * of(&all, "no proxy") / of(&all, "airut");
+            let times = if times.is_nan() { "-".to_owned() } else { format!("{times:.1}") };
             println!(
-                "{}: {times:.1} times mitmdump, {share:.0} % of no proxy ({by_cpu:.0} % by CPU)",
+                "{}: {times} times mitmdump, {share:.0} % of no proxy ({by_cpu:.0} % by CPU)",
                 load.name
             );
         }
@@ -137,7 +138,10 @@ fn measure(ways: &[Way; 3], server: u32, seconds: Duration, figures: &mut Figure
     memory(ways, "memory idle, MB", "VmRSS", figures);
     for load in &LOADS {
         for way in ways {
-            under(load, way, server, seconds, figures)?;
+            // The load's h2 breaks off what mitmdump sends: "too_many_data_frames".
+            if !(load.over == load::Over::Streams && way.name == "mitmdump") {
+                under(load, way, server, seconds, figures)?;
+            }
         }
     }
     memory(ways, "memory now, after requests, MB", "VmRSS", figures);
