@@ -21,6 +21,7 @@ chmod 700 "$dir/xdg"
 
 cat >"$dir/bin/podman" <<'PODMAN'
 #!/bin/sh
+[ "$1" != ps ] || echo '[]'
 [ "$1" = run ] || exit 0
 cat >/dev/null
 echo '{"type":"result","is_error":false,"result":"done","session_id":"11111111-2222-3333-4444-555555555555"}'
@@ -84,7 +85,7 @@ steps "$mails mails"
 [ "$(sent)" = $((2 * (2 * mails + 1))) ] || { echo "only $(sent) mails came back" >&2; exit 1; }
 
 # Sessions as they lie there: copies of one, without the workspace.
-session=$(find "$dir/state/airut/bench/sessions" -mindepth 1 -maxdepth 1 | head -1)
+session=$(find "$dir/state/airut/bench/sessions" -mindepth 1 -maxdepth 1 -print -quit)
 mv "$session/workspace" "$dir/workspace"
 for ((i = 0; i < old; i++)); do
     printf -v id '%08x' "$i"
