@@ -109,7 +109,7 @@ impl Property {
             return date;
         }
         let zone = if value.ends_with('Z') { Some("UTC") } else { self.parameter("TZID") };
-        let zone = zone.map_or_else(String::new, |zone| format!(" {}", cut(zone, 60)));
+        let zone = zone.map_or_else(String::new, |zone| format!(" {}", one_line(cut(zone, 60))));
         format!("{date} {}:{}{zone}", part(8, 10), part(10, 12))
     }
 
@@ -117,10 +117,15 @@ impl Property {
     fn person(&self) -> String {
         let address = self.value.get(..7).filter(|start| start.eq_ignore_ascii_case("mailto:"));
         match address {
-            Some(_) => cut(&self.value[7..], TEXT_BYTES).to_owned(),
-            None => self.parameter("CN").map_or_else(|| self.text(), |name| cut(name, TEXT_BYTES).to_owned()),
+            Some(_) => one_line(&self.value[7..]),
+            None => self.parameter("CN").map_or_else(|| self.text(), one_line),
         }
     }
+}
+
+fn one_line(text: &str) -> String {
+    let line: String = cut(text, TEXT_BYTES).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Default)]
