@@ -122,11 +122,13 @@ impl<'a> Stamp<'a> {
     pub fn is_by(&self, id: &str) -> bool {
         let id = id.to_ascii_lowercase();
         match self.id {
-            Id::Named(own) => id.eq_ignore_ascii_case(own),
+            // A header without a name is nobody's, and no empty name makes it somebody's.
+            Id::Named(own) => !own.is_empty() && id.eq_ignore_ascii_case(own),
             Id::Below(domain) => is_below(&id, domain),
             Id::Absent => id.is_empty(),
         }
     }
+
     /// The headers that belong to it, topmost first.
     #[must_use]
     pub fn find<'h>(&self, headers: &'h Headers) -> Vec<&'h str> {

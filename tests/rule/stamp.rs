@@ -195,3 +195,9 @@ fn no_damage_to_a_stamp_lets_anybody_else_in() {
         });
     }
 }
+
+#[test]
+fn no_name_at_all_trusts_no_header_without_a_name() {
+    assert!(!Stamp::named("").is_by("") && Stamp::named("mx.example.com").is_by("MX.example.com"));
+    assert!(Stamp::of_provider(Provider::Microsoft365).is_by(""));
+}
