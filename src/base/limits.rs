@@ -71,9 +71,21 @@ pub const FETCH_FAILURES: u32 = 3;
 /// A mail that fails so often, in fetching or opening, is set aside.
 pub const MESSAGE_FAILURES: u32 = 3;
 /// Mails fetched before those stored are removed from the mailbox in one go.
-pub const FETCH_BATCH: usize = 50;
+pub const FETCH_BATCH: usize = 250;
+/// Bytes fetched before what is stored is removed from the mailbox: the first mail does not wait for much more.
+pub const FETCH_BATCH_BYTES: u64 = 16 << 20;
 /// Reconnecting backs off up to this.
 pub const RECONNECT_MAX: Duration = Duration::from_secs(300);
+
+/// Mails that a step takes through together, so that it waits for the disk once for all of them.
+pub const BATCH: usize = 1000;
+/// Bytes of the mails that are opened together: what is read of them is in memory.
+pub const BATCH_BYTES: usize = 8 << 20;
+/// How long mails are gathered to be opened together: making workspaces may take its time, and nobody's
+/// acknowledgement shall wait for somebody else's.
+pub const BATCH_TIME: Duration = Duration::from_millis(500);
+/// Files or directories that are synced one by one; more are by one call for the whole file system.
+pub const SYNC_EACH: usize = 6;
 
 /// Mails to a busy session that become one task; the next one begins another.
 pub const JOINED_MESSAGES: usize = 20;

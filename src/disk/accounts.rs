@@ -13,23 +13,24 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Whose account.
-#[derive(Debug, Clone, Copy)]
-pub enum Holder<'a> {
-    Session(&'a SessionId),
-    Sender(&'a Address),
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    Session(SessionId),
+    /// By whichever tag of theirs.
+    Sender(Address),
     Repo,
 }
 
 /// As it stands at `now`; one that nobody wrote yet, or that is damaged, is empty: it must not hold up mail.
 #[must_use]
-pub fn read(layout: &Layout, holder: Holder, now: Timestamp) -> Account {
+pub fn read(layout: &Layout, holder: &Holder, now: Timestamp) -> Account {
     load(&path(layout, holder), now)
 }
 
 /// Reads, changes and writes. A power cut may lose the last change, which then was not counted.
 pub fn update<T>(
     layout: &Layout,
-    holder: Holder,
+    holder: &Holder,
     now: Timestamp,
     change: impl FnOnce(&mut Account) -> T,
 ) -> Result<T> {
@@ -45,7 +46,7 @@ fn load(path: &Path, now: Timestamp) -> Account {
     write::read_json::<Account>(path).ok().flatten().unwrap_or_default().at(now)
 }
 
-fn path(layout: &Layout, holder: Holder) -> PathBuf {
+fn path(layout: &Layout, holder: &Holder) -> PathBuf {
     match holder {
         Holder::Session(id) => layout.session(id).join("account.json"),
         // An address may hold what a file name may not.

@@ -5,6 +5,7 @@ pub mod queue;
 pub mod session;
 pub mod lock;
 pub mod write;
+pub mod batch;
 pub mod runtime;
 pub mod accounts;
 pub mod failures;

@@ -3,14 +3,13 @@
 
 use crate::base::id::{MessageKey, SessionId, TaskId};
 use crate::base::limits;
-use crate::disk::layout::{Layout, Stage, hex};
+use crate::disk::layout::{Layout, Stage};
 use crate::disk::lock::Lock;
 use crate::disk::write;
 use crate::format::version::Versioned;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt;
 use std::fs;
@@ -19,30 +18,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
-/// The name of a mail: the hash of its bytes.
-#[must_use]
-pub fn message_key(bytes: &[u8]) -> MessageKey {
-    named_by_hash(&Sha256::digest(bytes))
-}
+mod arrival;
 
-/// What makes a mail the same mail when it comes by another way, as a name in `seen/`: who wrote it, its
-/// Message-ID and its body, as `rule/replay.rs` has them.
-#[must_use]
-pub fn identity(from: &str, message_id: &str, body: &[u8]) -> MessageKey {
-    let mut hash = Sha256::new();
-    for part in [b"identity".as_slice(), from.as_bytes(), message_id.as_bytes(), body] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    named_by_hash(&hash.finalize())
-}
-
-fn named_by_hash(hash: &[u8]) -> MessageKey {
-    match hex(hash)[..32].parse() {
-        Ok(key) => key,
-        Err(error) => unreachable!("{error}"),
-    }
-}
+pub use arrival::{Judged, TakenIn, Unnamed, identity, message_key};
 
 /// A marker in `ready`, `running` or `finished`: a task, or the acknowledgement of one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,21 +57,6 @@ impl FromStr for Ticket {
     }
 }
 
-/// What became of bytes handed to `take_in`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TakenIn {
-    New(MessageKey),
-    /// It was here before, and may be at work or answered already.
-    Known(MessageKey),
-}
-
-/// A mail on its way into `fetched`, on disk without a name.
-#[derive(Debug)]
-pub struct Unnamed {
-    key: MessageKey,
-    file: write::Unnamed,
-}
-
 /// One repository's queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Queue<'a> {
@@ -106,62 +69,22 @@ impl<'a> Queue<'a> {
         Self { layout }
     }
 
-    /// Stores a mail in `fetched`, once: everything that ever left `fetched` is remembered in `seen`, and both
-    /// are looked at under one lock.
-    pub fn take_in(&self, bytes: &[u8]) -> Result<TakenIn> {
-        let known = || TakenIn::Known(message_key(bytes));
-        Ok(self.take_in_all(vec![self.unnamed(bytes)?])?.pop().unwrap_or_else(known))
-    }
-
-    /// A mail that is written and not taken in yet.
-    pub fn unnamed(&self, bytes: &[u8]) -> Result<Unnamed> {
-        Ok(Unnamed { key: message_key(bytes), file: write::unnamed(&self.layout.tmp(), bytes)? })
-    }
-
-    /// Takes in several at once, as `take_in` does one: the disk is waited for once.
-    pub fn take_in_all(&self, mails: Vec<Unnamed>) -> Result<Vec<TakenIn>> {
-        let (mut taken, mut files, mut new) = (Vec::new(), Vec::new(), HashSet::new());
-        let _lock = self.lock()?;
-        for Unnamed { key, file } in mails {
-            let path = self.message(Stage::Fetched, &key);
-            let is_known = self.layout.seen(&key).exists() || path.exists() || self.is_deferred(&key)?;
-            if is_known || !new.insert(key.clone()) {
-                taken.push(TakenIn::Known(key));
-            } else {
-                files.push((file, path));
-                taken.push(TakenIn::New(key));
-            }
-        }
-        write::name_all(&self.layout.stage(Stage::Fetched), files)?;
-        Ok(taken)
-    }
-
-    /// Takes in a mail that is accepted already; it never lies in `fetched`, where another process would judge it.
-    pub fn admit<V: Serialize + Versioned>(&self, bytes: &[u8], verdict: &V) -> Result<TakenIn> {
-        let key = message_key(bytes);
-        let _lock = self.lock()?;
-        if self.layout.seen(&key).exists() {
-            return Ok(TakenIn::Known(key));
-        }
-        let tmp = self.layout.tmp();
-        write::json_by_way_of(&tmp, &self.verdict(Stage::Authorized, &key), verdict)?;
-        write::durable_by_way_of(&tmp, &self.message(Stage::Authorized, &key), bytes)?;
-        self.remember(&key)?;
-        Ok(TakenIn::New(key))
-    }
-
     /// Whether it still has to be put into its session.
     pub fn is_on_its_way(&self, key: &MessageKey) -> Result<bool> {
-        let waits =
-            [Stage::Fetched, Stage::Authorized].iter().any(|stage| self.message(*stage, key).exists());
-        Ok(waits || self.is_deferred(key)?)
+        for stage in [Stage::Fetched, Stage::Authorized] {
+            if self.message(stage, key).exists() || self.deferred_mails(stage)?.contains(key) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    /// Whether it was set aside to be judged later.
-    fn is_deferred(&self, key: &MessageKey) -> Result<bool> {
-        let (mut found, wanted) = (false, format!("{key}.eml"));
-        each_name(&self.layout.deferred(Stage::Fetched), |_, name| {
-            found |= name.split_once('.').is_some_and(|(_, name)| name == wanted);
+    /// The messages that wait to come back to a stage.
+    fn deferred_mails(&self, stage: Stage) -> Result<HashSet<MessageKey>> {
+        let mut found = HashSet::new();
+        each_name(&self.layout.deferred(stage), |_, name| {
+            let key = name.split_once('.').and_then(|(_, name)| name.strip_suffix(".eml")?.parse().ok());
+            found.extend(key);
             Ok(())
         })?;
         Ok(found)
@@ -207,39 +130,6 @@ impl<'a> Queue<'a> {
     /// Reads a message, or nothing where another process moved it on.
     pub fn read(&self, stage: Stage, key: &MessageKey) -> Result<Option<Vec<u8>>> {
         write::read(&self.message(stage, key), limits::MESSAGE_BYTES as u64)
-    }
-
-    /// Moves a message out of `fetched` with the verdict beside it. False when it was no longer there.
-    pub fn settle<V: Serialize + Versioned>(&self, key: &MessageKey, to: Stage, verdict: &V) -> Result<bool> {
-        let _lock = self.lock()?;
-        let from = self.message(Stage::Fetched, key);
-        if !from.exists() {
-            return Ok(false);
-        }
-        self.remember(key)?;
-        write::json_by_way_of(&self.layout.tmp(), &self.verdict(to, key), verdict)?;
-        write::rename(&from, &self.message(to, key))?;
-        Ok(true)
-    }
-
-    /// Whether another mail of the same identity was accepted before; if not, this one is from now on.
-    pub fn is_replay(&self, identity: &MessageKey, key: &MessageKey) -> Result<bool> {
-        let _lock = self.lock()?;
-        let path = self.layout.seen(identity);
-        match write::read(&path, 64)? {
-            Some(first) => Ok(first != key.as_str().as_bytes()),
-            None => {
-                create_parent(&path)?;
-                write::durable(&path, key.as_str().as_bytes())?;
-                Ok(false)
-            }
-        }
-    }
-
-    fn remember(&self, key: &MessageKey) -> Result<()> {
-        let path = self.layout.seen(key);
-        create_parent(&path)?;
-        write::touch(&path)
     }
 
     /// Sets a message aside that was let in before. Its verdict goes first: alone in a watched directory it would wake
@@ -359,10 +249,6 @@ fn is_from_the_future(path: &Path, now: Timestamp) -> bool {
     // What no program can set: when the file was last renamed.
     let changed = fs::symlink_metadata(path).map(|meta| meta.ctime());
     changed.is_ok_and(|changed| changed > now.as_second() + limits::CLOCK_STEP_SECONDS)
-}
-
-fn create_parent(path: &Path) -> Result<()> {
-    path.parent().map_or(Ok(()), |dir| if dir.is_dir() { Ok(()) } else { write::create_dir(dir) })
 }
 
 fn each_name(dir: &Path, mut f: impl FnMut(&Path, &str) -> Result<()>) -> Result<()> {

@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 /// What a file is called before it has its name; a process that is killed leaves it so.
-const UNFINISHED: &str = ".tmp-";
+pub(in crate::disk) const UNFINISHED: &str = ".tmp-";
 
 /// Whether a file of this name was never finished.
 #[must_use]
@@ -43,49 +43,20 @@ pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()>
     sync_dir(parent(path)?)
 }
 
-/// A file that is written and has no name yet: gone with who holds it.
-#[derive(Debug)]
-pub struct Unnamed(tempfile::NamedTempFile);
-
-/// Writes a file without waiting for the disk; `name_all` makes it durable.
-pub fn unnamed(beside: &Path, bytes: &[u8]) -> Result<Unnamed> {
-    let write = || -> std::io::Result<tempfile::NamedTempFile> {
-        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
-        file.write_all(bytes)?;
-        stamp(file.as_file())?;
-        Ok(file)
-    };
-    write().map(Unnamed).with_context(|| format!("cannot write in {}", beside.display()))
-}
-
-/// Puts files into one directory, each under its path, and waits for the disk once: what is written together costs
-/// it little more than one file.
-pub fn name_all(dir: &Path, files: Vec<(Unnamed, PathBuf)>) -> Result<()> {
-    if files.is_empty() {
-        return Ok(());
-    }
-    for (file, path) in &files {
-        crash::point("write: sync the file");
-        file.0.as_file().sync_all().with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    for (file, path) in files {
-        crash::point("write: rename");
-        file.0.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    sync_dir(dir)
-}
-
 /// Moves a file or directory within one file system, replacing a file that was there.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     crash::point("rename");
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
-    std::fs::rename(from, to)
-        .with_context(|| format!("cannot move {} to {}", from.display(), to.display()))?;
+    move_unsynced(from, to)?;
     sync_dir(parent(to)?)?;
     if parent(from)? != parent(to)? {
         sync_dir(parent(from)?)?;
     }
     Ok(())
+}
+
+pub(in crate::disk) fn move_unsynced(from: &Path, to: &Path) -> Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    std::fs::rename(from, to).with_context(|| format!("cannot move {} to {}", from.display(), to.display()))
 }
 
 /// The same for what another process may move first; false when it was gone.
@@ -244,7 +215,7 @@ pub fn json_by_way_of<T: Serialize + Versioned>(beside: &Path, path: &Path, valu
     durable_by_way_of(beside, path, &json_text(path, value)?)
 }
 
-fn json_text<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<Vec<u8>> {
+pub(in crate::disk) fn json_text<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<Vec<u8>> {
     if value.is_newer() {
         return Err(too_new::<T>(path, value.format()).into());
     }
@@ -278,7 +249,7 @@ pub fn read_json_to_change<T: DeserializeOwned + Versioned>(path: &Path) -> Resu
 
 /// Gives a file the time of now: the kernel's own stamp is the same for all that is written within some milliseconds,
 /// and the order of the queue is that of its files' times.
-fn stamp(file: &File) -> std::io::Result<()> {
+pub(in crate::disk) fn stamp(file: &File) -> std::io::Result<()> {
     file.set_modified(SystemTime::now())
 }
 
@@ -290,7 +261,7 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
         .with_context(|| format!("cannot sync the directory {}", dir.display()))
 }
 
-fn parent(path: &Path) -> Result<&Path> {
+pub(in crate::disk) fn parent(path: &Path) -> Result<&Path> {
     path.parent().with_context(|| format!("{} has no directory", path.display()))
 }
 

@@ -13,9 +13,9 @@ pub struct Account {
     pub hour: Period,
     pub day: Period,
     pub month: Period,
-    /// The mail that was counted last: a try that was cut off does not count it again.
+    /// The mails that were counted last, together: a try that was cut off does not count them again.
     #[serde(default)]
-    pub last: Option<MessageKey>,
+    pub counted: Vec<MessageKey>,
 }
 
 /// One hour, day or month.
@@ -58,16 +58,22 @@ impl Account {
             hour: current(self.hour, Span::Hour),
             day: current(self.day, Span::Day),
             month: current(self.month, Span::Month),
-            last: self.last,
+            counted: self.counted,
         }
     }
 
-    /// One mail more.
-    pub fn count(&mut self, key: &MessageKey) {
-        if self.last.as_ref() != Some(key) {
-            self.last = Some(key.clone());
-            self.each(|period| period.mails = period.mails.saturating_add(1));
+    /// These mails more.
+    pub fn count(&mut self, keys: &[MessageKey]) {
+        let new = keys.iter().filter(|key| !self.counted.contains(key)).count();
+        if new > 0 {
+            self.counted = keys.to_vec();
+            self.more(u32::try_from(new).unwrap_or(u32::MAX));
         }
+    }
+
+    /// So many mails more.
+    pub fn more(&mut self, mails: u32) {
+        self.each(|period| period.mails = period.mails.saturating_add(mails));
     }
 
     /// So much was spent.

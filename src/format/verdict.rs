@@ -1,6 +1,7 @@
 //! `KEY.json` beside a message: who wrote it, whether it is taken, and each check with what it saw.
 
 use crate::base::address::Address;
+use crate::base::id::MessageKey;
 use crate::base::limits;
 use crate::format::version::Versioned;
 use jiff::Timestamp;
@@ -14,6 +15,9 @@ pub const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub format: u32,
+    /// Of which message; none while none is at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<MessageKey>,
     pub decision: Decision,
     /// Why it was not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +106,7 @@ impl Verdict {
         let checks = vec![check];
         Self {
             format: FORMAT,
+            key: None,
             decision: Decision::Refused,
             reason: Some(reason),
             from: None,

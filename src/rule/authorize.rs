@@ -35,7 +35,7 @@ pub fn judge(headers: &Headers, policy: &Policy, now: Timestamp) -> Verdict {
     findings.extend(automatic(headers, from.as_ref(), policy.own_address));
     let (decision, reason) = decide(&findings);
     let checks = findings.into_iter().map(|finding| finding.check).collect();
-    Verdict { format: FORMAT, decision, reason, from, decided_at: now, checks }
+    Verdict { format: FORMAT, key: None, decision, reason, from, decided_at: now, checks }
 }
 
 /// Whether a refused sender may be told so: the mail is genuine and a person's, and nothing else was against it. Never

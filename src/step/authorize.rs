@@ -7,7 +7,7 @@ use crate::base::limits;
 use crate::base::talk::Talk;
 use crate::disk::accounts::{self, Holder};
 use crate::disk::layout::Stage;
-use crate::disk::queue::identity;
+use crate::disk::queue::{Judged, identity};
 use crate::disk::repo::Repo;
 use crate::format::account::Span;
 use crate::format::verdict::{Check, Decision, Passed, Reason, Verdict};
@@ -34,14 +34,22 @@ pub fn authorize(repo: &Repo, only: Option<&[MessageKey]>, talk: &dyn Talk) -> R
         None => queue.messages(Stage::Fetched)?,
     };
     let mut report = Report::default();
-    for key in keys {
-        match one(repo, &key, only.is_some(), talk) {
-            Ok(true) => report.moved(&repo.name, &key),
-            Ok(false) => {}
-            Err(error) => report.trouble(&repo.name, &key, error),
-        }
+    for keys in keys.chunks(limits::BATCH) {
+        batch(repo, keys, only.is_some(), talk, &mut report);
     }
     Ok(report)
+}
+
+/// Together, so that the disk is waited for once; where that fails, one by one, so that each has its own error.
+fn batch(repo: &Repo, keys: &[MessageKey], named: bool, talk: &dyn Talk, report: &mut Report) {
+    match (together(repo, keys, named, talk, report), keys) {
+        (Ok(()), _) => {}
+        (Err(error), [key]) => report.trouble(&repo.name, key, error),
+        // What went well meanwhile is not missed.
+        (Err(_), _) => {
+            keys.iter().for_each(|key| batch(repo, std::slice::from_ref(key), false, talk, report));
+        }
+    }
 }
 
 /// The verdict on a mail as the repository's configuration has it. Changes nothing.
@@ -57,51 +65,90 @@ pub fn explain(repo: &Repo, bytes: &[u8], now: Timestamp) -> Verdict {
     headers::verdict(bytes, &policy, now)
 }
 
-fn one(repo: &Repo, key: &MessageKey, named: bool, talk: &dyn Talk) -> Result<bool> {
-    let queue = repo.queue();
-    let now = Timestamp::now();
-    let Some(bytes) = queue.read(Stage::Fetched, key)? else {
-        if !named {
+fn together(
+    repo: &Repo,
+    keys: &[MessageKey],
+    named: bool,
+    talk: &dyn Talk,
+    report: &mut Report,
+) -> Result<()> {
+    let (queue, now) = (repo.queue(), Timestamp::now());
+    let mut judged = Vec::new();
+    for key in keys {
+        match look(repo, key, now) {
+            Ok(Some(one)) => judged.push(one),
             // Listed a moment ago: another process was first.
-            return Ok(false);
+            Ok(None) if !named => {}
+            Ok(None) => {
+                let fault = Fault::failed("there is no such message in queue/fetched");
+                report.trouble(&repo.name, key, fault.into());
+            }
+            Err(error) => report.trouble(&repo.name, key, error),
         }
-        return Err(Fault::failed("there is no such message in queue/fetched").into());
-    };
-    let mut verdict = explain(repo, &bytes, now);
-    if verdict.decision == Decision::Accepted && is_replay(repo, key, &verdict, &bytes)? {
-        refuse_as(&mut verdict, Reason::Duplicate, "this very mail was accepted before");
     }
+    let mut settled = Vec::new();
+    for one in judged {
+        match one.verdict.decision {
+            Decision::TryLater => report.trouble(&repo.name, &one.key, wait(repo, &one, now)),
+            decision => {
+                let is_told = decision == Decision::Refused && repo.config.refusal_notice;
+                if is_told && may_be_told(&one.verdict) {
+                    tell(repo, &one, now)?;
+                }
+                settled.push(one);
+            }
+        }
+    }
+    let is_copy = |verdict: &mut Verdict| {
+        refuse_as(verdict, Reason::Duplicate, "this very mail was accepted before");
+    };
+    let moved = queue.settle(&mut settled, is_copy)?;
+    for Judged { key, verdict, .. } in settled.iter().filter(|one| moved.contains(&one.key)) {
+        match verdict.decision {
+            Decision::Accepted => report.moved(&repo.name, key),
+            _ => talk.info(&format!("{}:{key}: refused, {}", repo.name, why(verdict))),
+        }
+    }
+    Ok(())
+}
+
+/// Judges one message by what it holds; nothing where another process moved it on.
+fn look(repo: &Repo, key: &MessageKey, now: Timestamp) -> Result<Option<Judged>> {
+    let Some(bytes) = repo.queue().read(Stage::Fetched, key)? else { return Ok(None) };
+    let mut verdict = explain(repo, &bytes, now);
     if verdict.decision == Decision::TryLater && is_old(repo, key, now) {
         refuse_as(&mut verdict, Reason::Unsettled, "the mail server never settled it");
     }
-    let why = verdict.reason.map_or_else(String::new, |reason| reason.to_string());
-    match verdict.decision {
-        Decision::Accepted => queue.settle(key, Stage::Authorized, &verdict),
-        Decision::Refused => {
-            if repo.config.refusal_notice && may_be_told(&verdict) {
-                tell(repo, key, &bytes, &verdict, now)?;
-            }
-            talk.info(&format!("{}:{key}: refused, {why}", repo.name));
-            queue.settle(key, Stage::Rejected, &verdict).map(|_| false)
-        }
-        Decision::TryLater => {
-            queue.defer(Stage::Fetched, &format!("{key}.eml"), now + PAUSE)?;
-            Err(Fault::try_later(format!("it waits: {why}"))
-                .hint("authorize --explain shows what the mail server wrote")
-                .into())
-        }
+    let identity = if verdict.decision == Decision::Accepted { name(&verdict, &bytes)? } else { None };
+    Ok(Some(Judged { key: key.clone(), verdict, identity }))
+}
+
+/// Lets a message wait that the mail server could not settle, and returns what is to be said of it.
+fn wait(repo: &Repo, one: &Judged, now: Timestamp) -> anyhow::Error {
+    match repo.queue().defer(Stage::Fetched, &format!("{}.eml", one.key), now + PAUSE) {
+        Ok(()) => Fault::try_later(format!("it waits: {}", why(&one.verdict)))
+            .hint("authorize --explain shows what the mail server wrote")
+            .into(),
+        Err(error) => error,
     }
 }
 
+fn why(verdict: &Verdict) -> String {
+    verdict.reason.map_or_else(String::new, |reason| reason.to_string())
+}
+
 /// Tells a person that the list has no place for them, once a day.
-fn tell(repo: &Repo, key: &MessageKey, bytes: &[u8], verdict: &Verdict, now: Timestamp) -> Result<()> {
-    let Some(from) = &verdict.from else { return Ok(()) };
-    let holder = Holder::Sender(from);
-    if !accounts::read(&repo.layout, holder, now).is_told(Span::Day) {
+fn tell(repo: &Repo, one: &Judged, now: Timestamp) -> Result<()> {
+    let Judged { key, verdict, .. } = one;
+    let (Some(from), Some(bytes)) = (&verdict.from, repo.queue().read(Stage::Fetched, key)?) else {
+        return Ok(());
+    };
+    let holder = Holder::Sender(from.clone());
+    if !accounts::read(&repo.layout, &holder, now).is_told(Span::Day) {
         let own = &repo.config.mail.from;
-        let letter = note::compose(own, from, key, bytes, &Notice::NotOnTheList, now)?;
+        let letter = note::compose(own, from, key, &bytes, &Notice::NotOnTheList, now)?;
         repo.queue().post(key, &letter)?;
-        accounts::update(&repo.layout, holder, now, |account| account.tell(Span::Day))?;
+        accounts::update(&repo.layout, &holder, now, |account| account.tell(Span::Day))?;
     }
     Ok(())
 }
@@ -112,13 +159,13 @@ fn refuse_as(verdict: &mut Verdict, reason: Reason, saw: &str) {
     verdict.checks.push(Check::new(&reason.to_string(), Passed::Failed, saw, "a mail that is new"));
 }
 
-/// A genuine mail that was caught and sent again passes every check but this one.
-fn is_replay(repo: &Repo, key: &MessageKey, verdict: &Verdict, bytes: &[u8]) -> Result<bool> {
+/// What a genuine mail that was caught and sent again, and passes every other check, is known by.
+fn name(verdict: &Verdict, bytes: &[u8]) -> Result<Option<MessageKey>> {
     let (headers, body) = headers::block(bytes)?;
     let (Some(from), Some(name)) = (&verdict.from, replay::name(&headers)) else {
-        return Ok(false);
+        return Ok(None);
     };
-    repo.queue().is_replay(&identity(&from.to_string(), &name, &replay::relaxed(body)), key)
+    Ok(Some(identity(&from.to_string(), &name, &replay::relaxed(body))))
 }
 
 fn is_old(repo: &Repo, key: &MessageKey, now: Timestamp) -> bool {

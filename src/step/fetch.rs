@@ -176,7 +176,7 @@ fn take_all(
     report: &mut Report,
 ) -> Result<()> {
     let mut failures = 0;
-    for batch in listed.chunks(limits::FETCH_BATCH) {
+    for batch in batches(listed) {
         let (mut mails, mut uids, mut lost) = (Vec::new(), Vec::new(), None);
         for (uid, size) in batch.iter().filter(|(uid, _)| !state.stored.contains(uid)) {
             match one(repo, mailbox, *uid, *size) {
@@ -224,6 +224,19 @@ fn take_all(
         state.stored.retain(|uid| !stored.contains(uid));
     }
     Ok(())
+}
+
+/// So many at once that the disk is not waited for often, and so few that none waits long for those after it.
+fn batches(listed: &[(u32, u64)]) -> impl Iterator<Item = &[(u32, u64)]> {
+    let (mut count, mut bytes) = (0, 0);
+    listed.chunk_by(move |(_, size), _| {
+        (count, bytes) = (count + 1, bytes + size);
+        let goes_on = count < limits::FETCH_BATCH && bytes < limits::FETCH_BATCH_BYTES;
+        if !goes_on {
+            (count, bytes) = (0, 0);
+        }
+        goes_on
+    })
 }
 
 /// A mail of the mailbox, on disk without a name: its bytes are not kept, since a batch of them could fill the memory.

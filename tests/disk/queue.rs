@@ -2,8 +2,8 @@ use crate::support::helper;
 use airut::base::id::{MessageKey, SessionId, TaskId};
 use airut::disk::layout::{Layout, Stage};
 use airut::disk::lock::Lock;
-use airut::disk::queue::{Queue, TakenIn, Ticket, identity, message_key};
-use airut::format::verdict::{Check, Passed, Reason, Verdict};
+use airut::disk::queue::{Judged, Queue, TakenIn, Ticket, identity, message_key};
+use airut::format::verdict::{Check, Decision, Passed, Reason, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use std::fs;
 use std::path::Path;
@@ -44,6 +44,29 @@ fn verdict() -> Verdict {
     Verdict::refused(Reason::Unauthorized, check, Timestamp::now())
 }
 
+/// Judged with the check above, or accepted; false when it was gone.
+fn settle(queue: &Queue, key: &MessageKey, to: Stage) -> bool {
+    let mut verdict = verdict();
+    if to == Stage::Authorized {
+        verdict.decision = Decision::Accepted;
+    }
+    let mut judged = [Judged { key: key.clone(), identity: None, verdict }];
+    queue.settle(&mut judged, |_| {}).unwrap().contains(key)
+}
+
+/// Accepted with these identities; those that were accepted before.
+fn settle_as(queue: &Queue, mails: &[(&MessageKey, Option<&MessageKey>)]) -> Vec<MessageKey> {
+    let accepted = |key: &MessageKey, identity: Option<&MessageKey>| Judged {
+        key: key.clone(),
+        identity: identity.cloned(),
+        verdict: Verdict { decision: Decision::Accepted, ..verdict() },
+    };
+    let mut judged: Vec<_> = mails.iter().map(|(key, identity)| accepted(key, *identity)).collect();
+    queue.settle(&mut judged, |verdict| verdict.decision = Decision::Refused).unwrap();
+    let refused = judged.into_iter().filter(|one| one.verdict.decision == Decision::Refused);
+    refused.map(|one| one.key).collect()
+}
+
 fn new(taken: TakenIn) -> MessageKey {
     match taken {
         TakenIn::New(key) => key,
@@ -69,7 +92,7 @@ fn a_mail_is_taken_in_once_whatever_stage_it_has_come_to() {
     queue.defer(Stage::Fetched, &format!("{key}.eml"), Timestamp::now()).unwrap();
     assert_eq!(queue.take_in(MAIL).unwrap(), known, "while it waits to be judged");
     queue.wake(Timestamp::now()).unwrap();
-    assert!(queue.settle(&key, Stage::Authorized, &verdict()).unwrap());
+    assert!(settle(&queue, &key, Stage::Authorized));
     assert_eq!(queue.take_in(MAIL).unwrap(), known, "when it was judged");
     fs::remove_file(queue.message(Stage::Authorized, &key)).unwrap();
     assert_eq!(queue.take_in(MAIL).unwrap(), known, "when it is long gone");
@@ -81,8 +104,8 @@ fn a_judged_mail_moves_with_its_verdict_and_only_once() {
     let store = Store::new();
     let queue = store.queue();
     let key = new(queue.take_in(MAIL).unwrap());
-    assert!(queue.settle(&key, Stage::Rejected, &verdict()).unwrap());
-    assert!(!queue.settle(&key, Stage::Authorized, &verdict()).unwrap());
+    assert!(settle(&queue, &key, Stage::Rejected));
+    assert!(!settle(&queue, &key, Stage::Authorized));
     assert!(store.stage(Stage::Fetched).is_empty() && store.stage(Stage::Authorized).is_empty());
     assert_eq!(store.stage(Stage::Rejected), [format!("{key}.eml"), format!("{key}.json")]);
     assert!(store.names(&store.layout.tmp()).is_empty());
@@ -99,7 +122,7 @@ fn a_mail_that_was_remembered_and_not_yet_moved_is_judged_after_the_crash() {
     fs::write(seen, "").unwrap();
     assert_eq!(queue.take_in(MAIL).unwrap(), TakenIn::Known(key.clone()));
     assert_eq!(queue.messages(Stage::Fetched).unwrap(), std::slice::from_ref(&key));
-    assert!(queue.settle(&key, Stage::Authorized, &verdict()).unwrap());
+    assert!(settle(&queue, &key, Stage::Authorized));
 }
 
 #[test]
@@ -127,7 +150,7 @@ fn mails_come_in_the_order_of_their_arrival() {
     }
     assert_eq!(queue.messages(Stage::Fetched).unwrap(), keys);
     for key in &keys {
-        queue.settle(key, Stage::Authorized, &verdict()).unwrap();
+        settle(&queue, key, Stage::Authorized);
     }
     assert_eq!(queue.messages(Stage::Authorized).unwrap(), keys, "and keep it from stage to stage");
 }
@@ -231,11 +254,15 @@ fn a_running_task_returns_to_ready_only_when_its_process_is_gone() {
 fn the_same_mail_by_another_way_is_a_replay_and_itself_is_not() {
     let store = Store::new();
     let queue = store.queue();
-    let (first, second) = (message_key(b"1"), message_key(b"2"));
     let same = identity("a@example.com", "<1@example.com>", b"body");
-    assert!(!queue.is_replay(&same, &first).unwrap());
-    assert!(!queue.is_replay(&same, &first).unwrap(), "judged again after a crash");
-    assert!(queue.is_replay(&same, &second).unwrap());
+    let (first, second) = (new(queue.take_in(b"1").unwrap()), new(queue.take_in(b"2").unwrap()));
+    let settle = |key: &MessageKey, identity: &MessageKey| settle_as(&queue, &[(key, Some(identity))]);
+    assert!(settle(&first, &same).is_empty());
+    // Judged again after a crash.
+    queue.send_back(&first).unwrap();
+    assert!(settle(&first, &same).is_empty());
+    assert_eq!(settle(&second, &same), std::slice::from_ref(&second));
+    assert!(store.stage(Stage::Rejected).contains(&format!("{second}.eml")));
     let mut others = vec![
         identity("b@example.com", "<1@example.com>", b"body"),
         identity("a@example.com", "<2@example.com>", b"body"),
@@ -244,10 +271,34 @@ fn the_same_mail_by_another_way_is_a_replay_and_itself_is_not() {
         identity("a@example.com<", "1@example.com>", b"body"),
     ];
     others.push(message_key(b"a@example.com<1@example.com>body"));
-    for other in others {
+    for (number, other) in others.into_iter().enumerate() {
         assert_ne!(other, same);
-        assert!(!queue.is_replay(&other, &second).unwrap());
+        let mail = new(queue.take_in(format!("other {number}").as_bytes()).unwrap());
+        assert!(settle(&mail, &other).is_empty());
     }
+}
+
+#[test]
+fn of_two_copies_that_are_judged_together_the_first_counts() {
+    let store = Store::new();
+    let queue = store.queue();
+    let [first, second, other] = [b"1", b"2", b"3"].map(|mail| new(queue.take_in(mail).unwrap()));
+    let same = identity("a@example.com", "<1@example.com>", b"body");
+    let judged = [(&first, Some(&same)), (&second, Some(&same)), (&other, None)];
+    assert_eq!(settle_as(&queue, &judged), [second]);
+    assert_eq!(store.stage(Stage::Authorized).len(), 4);
+}
+
+#[test]
+fn a_copy_of_a_mail_that_was_accepted_when_its_key_alone_was_kept_is_known() {
+    let store = Store::new();
+    let queue = store.queue();
+    let same = identity("a@example.com", "<1@example.com>", b"body");
+    let path = store.layout.seen(&same);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, message_key(b"long ago").as_str()).unwrap();
+    let mail = new(queue.take_in(b"1").unwrap());
+    assert_eq!(settle_as(&queue, &[(&mail, Some(&same))]), [mail]);
 }
 
 fn taking_in(root: &str) {
@@ -305,11 +356,11 @@ fn a_mail_is_on_its_way_until_it_lies_in_its_session() {
     queue.defer(Stage::Fetched, &format!("{key}.eml"), Timestamp::now()).unwrap();
     assert!(queue.is_on_its_way(&key).unwrap());
     queue.wake(Timestamp::now()).unwrap();
-    queue.settle(&key, Stage::Authorized, &verdict()).unwrap();
+    settle(&queue, &key, Stage::Authorized);
     assert!(queue.is_on_its_way(&key).unwrap());
     queue.send_back(&key).unwrap();
     assert!(queue.is_on_its_way(&key).unwrap());
-    queue.settle(&key, Stage::Rejected, &verdict()).unwrap();
+    settle(&queue, &key, Stage::Rejected);
     assert!(!queue.is_on_its_way(&key).unwrap());
 }
 

@@ -165,6 +165,7 @@ fn a_lost_task_becomes_a_failed_one_for_those_whose_mails_were_accepted() {
         if !from.is_empty() {
             let verdict = Verdict {
                 format: 1,
+                key: None,
                 decision: Decision::Accepted,
                 reason: None,
                 from: Some(from.parse().unwrap()),

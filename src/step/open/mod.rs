@@ -2,7 +2,11 @@
 //! its headers name. The mail itself is moved last: until then the whole can be done again to the same end.
 
 mod command;
+mod desk;
 mod failed;
+mod gather;
+mod inbox;
+mod make;
 mod place;
 mod plan;
 mod quota;
@@ -16,11 +20,14 @@ use crate::disk::session::is_too_new;
 use crate::disk::write;
 use crate::format::verdict::{Decision, Verdict};
 use crate::step::report::Report;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use jiff::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use gather::{Ways, gather};
+use place::Planned;
 pub use plan::{Plan, Target};
+use quota::Tally;
 
 /// Which session a message may go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,17 +49,40 @@ pub fn open(repo: &Repo, only: Option<&[MessageKey]>, mode: &Mode, talk: &dyn Ta
         None => queue.messages(Stage::Authorized)?,
     };
     let mut report = Report::default();
-    for key in keys {
-        let opened = catch_unwind(AssertUnwindSafe(|| one(repo, &key, only.is_some(), mode, talk)));
-        match opened.unwrap_or_else(|_| Err(anyhow!("airut itself failed on it (a panic)"))) {
-            Ok(Some(task)) => report.moved(&repo.name, &task),
-            Ok(None) => {}
-            // Where the operator says to which session it belongs, it may be him who is wrong.
-            Err(error) if *mode != Mode::Open => report.trouble(&repo.name, &key, error),
-            Err(error) => report.trouble(&repo.name, &key, failed::note(repo, &key, error)),
-        }
+    let mut rest = keys.as_slice();
+    while !rest.is_empty() {
+        let ways = Ways { named: only.is_some(), mode, talk };
+        let gathered = gather(repo, rest, &ways, &mut report);
+        rest = &rest[gathered.looked_at..];
+        place_all(repo, &gathered.planned, &gathered.tally, mode, &mut report);
     }
     Ok(report)
+}
+
+/// Together, so that the disk is waited for once; where that fails, one by one, so that each has its own error.
+fn place_all(repo: &Repo, planned: &[Planned], tally: &Tally, mode: &Mode, report: &mut Report) {
+    let placed = unpanicked(|| place::place(repo, planned, tally));
+    match (placed, planned) {
+        (Ok(tasks), _) => tasks.iter().for_each(|task| report.moved(&repo.name, task)),
+        (Err(error), [one]) => trouble(repo, &one.key, error, mode, report),
+        (Err(_), _) => {
+            for one in planned {
+                place_all(repo, std::slice::from_ref(one), tally, mode, report);
+            }
+        }
+    }
+}
+
+fn trouble(repo: &Repo, key: &MessageKey, error: Error, mode: &Mode, report: &mut Report) {
+    // Where the operator says to which session it belongs, it may be him who is wrong.
+    let error = if *mode == Mode::Open { failed::note(repo, key, error) } else { error };
+    report.trouble(&repo.name, key, error);
+}
+
+/// One message that makes airut itself fail holds up no other.
+fn unpanicked<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let worked = catch_unwind(AssertUnwindSafe(work));
+    worked.unwrap_or_else(|_| Err(anyhow!("airut itself failed on it (a panic)")))
 }
 
 /// What `open` would make of a mail that was let in. Changes nothing, and fetches nothing.
@@ -73,6 +103,7 @@ pub fn accept_by_hand(repo: &Repo, bytes: &[u8], from: crate::base::address::Add
     let key = crate::disk::queue::message_key(bytes);
     let verdict = Verdict {
         format: FORMAT,
+        key: Some(key.clone()),
         decision: Decision::Accepted,
         reason: None,
         from: Some(from),
@@ -81,39 +112,6 @@ pub fn accept_by_hand(repo: &Repo, bytes: &[u8], from: crate::base::address::Add
     };
     repo.queue().admit(bytes, &verdict)?;
     Ok(key)
-}
-
-fn one(
-    repo: &Repo,
-    key: &MessageKey,
-    named: bool,
-    mode: &Mode,
-    talk: &dyn Talk,
-) -> Result<Option<crate::base::id::TaskId>> {
-    let queue = repo.queue();
-    let Some(bytes) = queue.read(Stage::Authorized, key)? else {
-        if !named {
-            // Listed a moment ago: another process was first.
-            return Ok(None);
-        }
-        return Err(Fault::failed("there is no such message in queue/authorized").into());
-    };
-    let Some(verdict) = accepted(repo, key)? else {
-        return doubt(repo, key).map(|()| None);
-    };
-    let from = verdict.from.clone().context("its verdict names no sender")?;
-    let now = Timestamp::now();
-    let plan = plan::plan(repo, key, &bytes, from, mode, now)?;
-    if !place::is_begun(repo, key, &plan)
-        && !is_by_hand(&verdict)
-        && let Some(reached) = quota::reached(repo, key, &plan, now)
-    {
-        let waits = quota::turn_away(repo, key, &bytes, &plan, verdict, &reached)?;
-        let what = if waits { "waits" } else { "is declined" };
-        talk.info(&format!("{}:{key}: {what}, beyond {reached}", repo.name));
-        return Ok(None);
-    }
-    place::place(repo, key, &plan, &verdict, talk)
 }
 
 /// The verdict beside a message, if it is there and lets the message in.

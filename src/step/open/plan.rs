@@ -41,6 +41,8 @@ pub struct Plan {
     /// The names its attachments get in `inbox/`, where those are free.
     pub attachments: Vec<String>,
     pub participants: BTreeSet<Address>,
+    /// The sessions that its headers name, there or not.
+    pub named: Vec<SessionId>,
     /// What the sender is to be told.
     pub notes: Vec<String>,
     /// The session's model from now on, where the mail changes it.
@@ -127,7 +129,7 @@ pub fn plan(
         Err(error) => (Mail::default(), Some((Reason::Unreadable, format!("{error:#}")))),
     };
     let mut notes = Vec::new();
-    let mut target = target(repo, key, &headers, &mail.subject, &from, mode, &mut notes)?;
+    let (mut target, named) = target(repo, key, &headers, &mail.subject, &from, mode, &mut notes)?;
     let is_reply = matches!(target, Target::Resume(_));
     let first_line = FirstLine::take(&mut mail.request, is_reply);
     // It stands there too.
@@ -162,6 +164,7 @@ pub fn plan(
         attachments: mail.attachments.iter().map(|attachment| attachment.name.clone()).collect(),
         mail,
         participants,
+        named,
         notes,
         model_change,
         command,
@@ -178,7 +181,7 @@ fn target(
     from: &Address,
     mode: &Mode,
     notes: &mut Vec<String>,
-) -> Result<Target> {
+) -> Result<(Target, Vec<SessionId>)> {
     let route = match mode {
         Mode::New => Route::default(),
         Mode::Resume(Some(id)) => Route { candidates: vec![id.clone()], ..Route::default() },
@@ -191,7 +194,7 @@ fn target(
     for id in &route.candidates {
         match SessionDir::new(&repo.layout, id).load() {
             Ok(session) if by_hand || may_continue(repo, &session, from) => {
-                return Ok(Target::Resume(session.into()));
+                return Ok((Target::Resume(session.into()), route.candidates));
             }
             Ok(_) => why = why.or_else(|| Some(Notice::NotAParticipant { old: id.clone() })),
             Err(error) if is_too_new(&error) => return Err(error),
@@ -205,7 +208,7 @@ fn target(
             .into());
     }
     notes.extend(why.map(|notice| notice.to_string()));
-    new_id(repo, key).map(Target::New)
+    Ok((Target::New(new_id(repo, key)?), route.candidates))
 }
 
 fn may_continue(repo: &Repo, session: &Session, from: &Address) -> bool {

@@ -3,6 +3,7 @@
 use crate::base::id::MessageKey;
 use crate::disk::accounts::{self, Holder};
 use crate::disk::repo::Repo;
+use crate::format::account::Account;
 use crate::format::config::Beyond;
 use crate::format::verdict::{Check, Decision, Passed, Reason, Verdict};
 use crate::mail::note;
@@ -12,26 +13,64 @@ use crate::rule::quota::{self, Reached, Whose};
 use crate::step::open::plan::Plan;
 use anyhow::Result;
 use jiff::Timestamp;
+use std::collections::{BTreeMap, HashSet};
 
-/// The limit that this message would go beyond. A mail that stops work is always taken, and so is one that a try which
-/// was cut off has counted already.
-pub fn reached(repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) -> Option<Reached> {
-    if plan.command == Some(Command::Stop) {
-        return None;
-    }
-    let accounts = holders(plan).map(|(whose, holder)| (whose, accounts::read(&repo.layout, holder, now)));
-    if accounts.iter().any(|(_, account)| account.last.as_ref() == Some(key)) {
-        return None;
-    }
-    quota::reached(&accounts, &repo.config.limits, now)
+/// What the mails of a batch count for, before any account says so.
+#[derive(Debug, Default)]
+pub struct Tally(BTreeMap<Holder, Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    /// As it will be.
+    account: Account,
+    /// Counted by a try that was cut off.
+    before: Vec<MessageKey>,
+    keys: Vec<MessageKey>,
 }
 
-/// One mail more.
-pub fn count(repo: &Repo, key: &MessageKey, plan: &Plan) -> Result<()> {
-    for (_, holder) in holders(plan) {
-        accounts::update(&repo.layout, holder, plan.received_at, |account| account.count(key))?;
+impl Tally {
+    /// The limit that this message would go beyond. A mail that stops work is always taken, and so is one that a try
+    /// which was cut off has counted already.
+    pub fn reached(&mut self, repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) -> Option<Reached> {
+        if plan.command == Some(Command::Stop) {
+            return None;
+        }
+        let mut is_counted = false;
+        let accounts = holders(plan).map(|(whose, holder)| {
+            let counted = self.of(repo, holder, now);
+            is_counted |= counted.before.contains(key);
+            (whose, counted.account.clone())
+        });
+        if is_counted { None } else { quota::reached(&accounts, &repo.config.limits, now) }
     }
-    Ok(())
+
+    /// One mail more.
+    pub fn count(&mut self, repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) {
+        for (_, holder) in holders(plan) {
+            let counted = self.of(repo, holder, now);
+            counted.keys.push(key.clone());
+            counted.account.more(u32::from(!counted.before.contains(key)));
+        }
+    }
+
+    /// Puts those of it into the accounts that are `placed`.
+    pub fn write(&self, repo: &Repo, placed: &HashSet<&MessageKey>, now: Timestamp) -> Result<()> {
+        for (holder, counted) in &self.0 {
+            let keys: Vec<_> = counted.keys.iter().filter(|key| placed.contains(key)).cloned().collect();
+            if !keys.is_empty() {
+                accounts::update(&repo.layout, holder, now, |account| account.count(&keys))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&mut self, repo: &Repo, holder: Holder, now: Timestamp) -> &mut Counted {
+        self.0.entry(holder).or_insert_with_key(|holder| {
+            let mut account = accounts::read(&repo.layout, holder, now);
+            let before = std::mem::take(&mut account.counted);
+            Counted { account, before, keys: Vec::new() }
+        })
+    }
 }
 
 /// Takes the message out of the way; true where it comes back.
@@ -47,15 +86,15 @@ pub fn turn_away(
     let waits = repo.config.limits.beyond == Beyond::Wait;
     // Everybody is told for himself that there is nothing left for all.
     let holder = match reached.whose {
-        Whose::Session => Holder::Session(plan.session_id()),
-        Whose::Sender | Whose::Repo => Holder::Sender(&plan.from),
+        Whose::Session => Holder::Session(plan.session_id().clone()),
+        Whose::Sender | Whose::Repo => Holder::Sender(plan.from.clone()),
     };
-    let told = accounts::read(&repo.layout, holder, now).is_told(reached.span);
+    let told = accounts::read(&repo.layout, &holder, now).is_told(reached.span);
     if !told {
         let notice = Notice::LimitReached { limit: reached.to_string(), until: reached.until, waits };
         let from = &repo.config.mail.from;
         queue.post(key, &note::compose(from, &plan.from, key, bytes, &notice, now)?)?;
-        accounts::update(&repo.layout, holder, now, |account| account.tell(reached.span))?;
+        accounts::update(&repo.layout, &holder, now, |account| account.tell(reached.span))?;
     }
     if waits {
         queue.defer_authorized(key, reached.until)?;
@@ -68,10 +107,10 @@ pub fn turn_away(
     Ok(waits)
 }
 
-fn holders<'a>(plan: &'a Plan) -> [(Whose, Holder<'a>); 3] {
+fn holders(plan: &Plan) -> [(Whose, Holder); 3] {
     [
-        (Whose::Session, Holder::Session(plan.session_id())),
-        (Whose::Sender, Holder::Sender(&plan.from)),
+        (Whose::Session, Holder::Session(plan.session_id().clone())),
+        (Whose::Sender, Holder::Sender(plan.from.untagged())),
         (Whose::Repo, Holder::Repo),
     ]
 }

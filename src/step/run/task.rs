@@ -110,10 +110,9 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
 /// On the account of whoever asked first, and of all.
 pub fn spent(repo: &Repo, task: &Task, cost_usd: Option<f64>, now: Timestamp) -> Result<()> {
     let Some(cost_usd) = cost_usd.filter(|cost| *cost > 0.0) else { return Ok(()) };
-    let senders = task.senders();
-    let holders = senders.first().map(Holder::Sender).into_iter().chain([Holder::Repo]);
-    for holder in holders {
-        accounts::update(&repo.layout, holder, now, |account| account.spend(cost_usd))?;
+    let asked = task.senders().into_iter().next().map(Holder::Sender);
+    for holder in asked.into_iter().chain([Holder::Repo]) {
+        accounts::update(&repo.layout, &holder, now, |account| account.spend(cost_usd))?;
     }
     Ok(())
 }

@@ -73,8 +73,8 @@ fn everybody_is_told_that_there_is_nothing_left_for_all_and_a_new_mail_makes_no_
 fn where_it_may_wait_it_comes_back_by_itself_when_there_is_more() {
     let stand = limited("sender_usd_per_day = 1.0\nbeyond = \"wait\"");
     let first = stand.arrive(&stand.letter("Hello", "One."));
-    let boss = BOSS.parse().unwrap();
-    accounts::update(&stand.repo.layout, Holder::Sender(&boss), Timestamp::now(), |account| {
+    let boss: airut::base::address::Address = BOSS.parse().unwrap();
+    accounts::update(&stand.repo.layout, &Holder::Sender(boss.clone()), Timestamp::now(), |account| {
         account.spend(1.0);
     })
     .unwrap();
@@ -111,5 +111,5 @@ fn a_try_that_was_cut_off_is_finished_whatever_the_account_says_and_counts_once(
     std::fs::write(stand.repo.queue().verdict(Stage::Authorized, &key), verdict).unwrap();
     assert_eq!(stand.open(), [task]);
     let boss = BOSS.parse().unwrap();
-    assert_eq!(accounts::read(&stand.repo.layout, Holder::Sender(&boss), Timestamp::now()).day.mails, 1);
+    assert_eq!(accounts::read(&stand.repo.layout, &Holder::Sender(boss), Timestamp::now()).day.mails, 1);
 }
