@@ -11,7 +11,7 @@ use crate::format::session::Session;
 use crate::format::task::{Message, Reason, State, Task};
 use crate::format::verdict::Verdict;
 use anyhow::Result;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 
 /// The directories that are mounted, beside `workspace`, which the clone makes.
@@ -199,13 +199,7 @@ impl SessionGuard {
 
     /// Marks that something happened here.
     pub fn active(&self, now: Timestamp) -> Result<()> {
-        let step = SignedDuration::from_secs(limits::CLOCK_STEP_SECONDS);
-        self.update(|session| {
-            // A time from the future, of before the clock was set back, would keep it for as long as that was.
-            let is_possible = session.active_at.duration_since(now) <= step;
-            session.active_at = if is_possible { session.active_at.max(now) } else { now };
-        })
-        .map(drop)
+        self.update(|session| session.mark_active(now)).map(drop)
     }
 }
 

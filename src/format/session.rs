@@ -2,8 +2,9 @@
 
 use crate::base::address::Address;
 use crate::base::id::{MessageKey, Model, SessionId};
+use crate::base::limits;
 use crate::format::version::Versioned;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -34,5 +35,15 @@ impl Versioned for Session {
     const FORMAT: u32 = 1;
     fn format(&self) -> u32 {
         self.format
+    }
+}
+
+impl Session {
+    /// Something happened here. A time from the future, of before the clock was set back, would keep it for as long as
+    /// that was.
+    pub fn mark_active(&mut self, now: Timestamp) {
+        let step = SignedDuration::from_secs(limits::CLOCK_STEP_SECONDS);
+        let is_possible = self.active_at.duration_since(now) <= step;
+        self.active_at = if is_possible { self.active_at.max(now) } else { now };
     }
 }

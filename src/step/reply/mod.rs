@@ -160,17 +160,12 @@ fn begin(repo: &Repo, ticket: &Ticket) -> Result<Option<(Task, Result<Vec<u8>>)>
         Some(id) => id.clone(),
         None => new_message_id(repo, ticket)?,
     };
-    let now = Timestamp::now();
     let change = delivery_mut(&mut task, ticket);
     change.message_id = Some(message_id.clone());
     change.attempts += 1;
     change.state = DeliveryState::Sending;
     let bare = change.bare;
     guard.save_task(&task)?;
-    // A session that answers is in use, whatever its age.
-    if guard.dir.load().is_ok() {
-        guard.active(now)?;
-    }
     let path = guard.dir.task_dir(number).join(file(ticket));
     let letter = Letter { repo, dir: &guard.dir, task: &task, ticket, message_id: &message_id, bare };
     let composed = composed(&path, &letter);
@@ -203,7 +198,10 @@ fn settle(repo: &Repo, ticket: &Ticket, sent: std::result::Result<(), Unsent>) -
         Ok(()) => {
             let task = record(DeliveryState::Sent, None)?;
             if let (Some(id), Ok(_)) = (delivery(&task, ticket).message_id.clone(), guard.dir.load()) {
-                guard.update(|session| session.thread.push(id))?;
+                guard.update(|session| {
+                    session.thread.push(id);
+                    session.mark_active(now);
+                })?;
             }
             queue.remove(Stage::Finished, ticket)?;
             Ok(true)

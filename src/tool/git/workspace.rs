@@ -9,7 +9,6 @@ use crate::tool::git::mirror::{Mirror, beside, clear_beside, remove_all};
 use crate::tool::git::tree::Head;
 use crate::tool::git::{command, copy};
 use anyhow::{Context, Result, bail};
-use git2::{Config, Repository, RepositoryInitOptions};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
@@ -42,30 +41,34 @@ pub fn clone_workspace(mirror: &Mirror, remote: &Remote, to: &Path) -> Result<He
 
 /// Everything below `.git` but the index.
 fn skeleton(mirror: &Mirror, remote: &Remote, head: &Head, new: &Path) -> Result<()> {
-    let mut options = RepositoryInitOptions::new();
-    options.external_template(false).initial_head(&head.branch);
-    Repository::init_opts(new, &options)
-        .with_context(|| format!("cannot make a git repository in {}", new.display()))?;
     let dir = new.join(".git");
+    for part in ["objects/info", "objects/pack", "refs/heads", "refs/remotes/origin", "refs/tags"] {
+        std::fs::create_dir_all(dir.join(part)).context("cannot make the directories of a git repository")?;
+    }
+    put(&dir.join("HEAD"), &format!("ref: refs/heads/{}\n", head.branch))?;
+    put(&dir.join("config"), &config(remote, head))?;
     copy::objects(&mirror.path().join("objects"), &dir.join("objects"))?;
     let shallow = mirror.path().join("shallow");
     if shallow.exists() {
         std::fs::copy(&shallow, dir.join("shallow")).context("cannot copy the list of shallow commits")?;
     }
     put(&dir.join("packed-refs"), &packed_refs(mirror, head)?)?;
-    write::create_dir(&dir.join("refs/remotes/origin"))?;
-    put(&dir.join("refs/remotes/origin/HEAD"), &format!("ref: refs/remotes/origin/{}\n", head.branch))?;
-    let mut config = Config::open(&dir.join("config"))?;
-    let branch = format!("branch.{}", head.branch);
-    for (key, value) in [
-        ("remote.origin.url", remote.public()),
-        ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
-        (&format!("{branch}.remote"), "origin"),
-        (&format!("{branch}.merge"), &format!("refs/heads/{}", head.branch)),
-    ] {
-        config.set_str(key, value).with_context(|| format!("cannot set {key} for the workspace"))?;
-    }
-    Ok(())
+    put(&dir.join("refs/remotes/origin/HEAD"), &format!("ref: refs/remotes/origin/{}\n", head.branch))
+}
+
+/// Written as a whole, as git-config(1) has it: libgit2 writes the file anew for each value.
+fn config(remote: &Remote, head: &Head) -> String {
+    let quoted = |text: &str| {
+        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        format!("\"{escaped}\"")
+    };
+    let (url, branch) = (quoted(remote.public()), quoted(&head.branch));
+    let merge = quoted(&format!("refs/heads/{}", head.branch));
+    format!(
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\
+         [remote \"origin\"]\n\turl = {url}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n\
+         [branch {branch}]\n\tremote = origin\n\tmerge = {merge}\n"
+    )
 }
 
 /// The default branch, the remote's branches and the tags, in the format of gitrepository-layout(5).

@@ -86,6 +86,11 @@ impl Stage {
             self.pass_time();
         }
         for path in below(&self.repo.storage).iter().filter(|path| is_unfinished(path)) {
+            // As a file of its own: under another name it may be there to stay.
+            if let Ok(bytes) = fs::read(path) {
+                fs::remove_file(path).unwrap();
+                fs::write(path, bytes).unwrap();
+            }
             fs::File::open(path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         }
         let ran = self.run(&["gc"]);
