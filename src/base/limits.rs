@@ -70,8 +70,8 @@ pub const IDLE_RENEW: Duration = Duration::from_secs(28 * 60);
 pub const FETCH_FAILURES: u32 = 3;
 /// A mail that fails so often, in fetching or opening, is set aside.
 pub const MESSAGE_FAILURES: u32 = 3;
-/// Mails fetched before those stored are removed from the mailbox in one go.
-pub const FETCH_BATCH: usize = 250;
+/// Mails fetched before those stored are removed from the mailbox in one go: one command.
+pub const FETCH_BATCH: usize = IMAP_SET;
 /// Bytes fetched before what is stored is removed from the mailbox: the first mail does not wait for much more.
 pub const FETCH_BATCH_BYTES: u64 = 16 << 20;
 /// Reconnecting backs off up to this.

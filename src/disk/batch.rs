@@ -74,8 +74,13 @@ impl Batch {
     pub fn dir(&mut self, path: &Path) -> Result<()> {
         if !path.is_dir() {
             crash::point("create_dir");
-            let made = DirBuilder::new().mode(0o700).create(path);
-            made.with_context(|| format!("cannot make the directory {}", path.display()))?;
+            match DirBuilder::new().mode(0o700).create(path) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(error)
+                        .with_context(|| format!("cannot make the directory {}", path.display()));
+                }
+                _ => {}
+            }
             self.dirs.insert(parent(path)?.to_owned());
         }
         Ok(())

@@ -143,7 +143,7 @@ impl Queue<'_> {
             }
             verdict.key = Some(key.clone());
             let to = if verdict.decision == Decision::Accepted { Stage::Authorized } else { Stage::Rejected };
-            names.iter().try_for_each(|path| create_parent(path))?;
+            names.iter().filter_map(|path| path.parent()).try_for_each(|dir| before.dir(dir))?;
             let file = batch::unnamed(&self.layout.tmp(), &write::json_text(&from, verdict)?)?;
             before.name_also(file, self.verdict(to, key), names)?;
             moves.rename(from, self.message(to, key));
