@@ -13,6 +13,8 @@ use crate::mail::pkcs7::{self, Opened};
 use crate::mail::plain::{self, Quotes};
 use crate::mail::tnef::{self, Tnef};
 use crate::mail::types;
+use crate::mail::uu;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
 
@@ -132,13 +134,14 @@ impl Body {
     }
 
     fn text(&mut self, text: &str, kind: &decode::Parameters) {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let is_html = kind.value == "text/html";
+        let text = if is_html { Cow::Borrowed(text.as_str()) } else { self.without_files(&text) };
         if self.full_text.len() >= limits::REQUEST_BYTES {
             self.cut |= !text.trim().is_empty();
             return;
         }
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        let (request, full) =
-            if kind.value == "text/html" { self.html(&text) } else { self.plain(&text, kind) };
+        let (request, full) = if is_html { self.html(&text) } else { self.plain(&text, kind) };
         append(&mut self.request, &request);
         append(&mut self.full_text, &full);
     }
@@ -148,20 +151,34 @@ impl Body {
         let (request, encrypted) = pgp::unframed(&read.request);
         self.cut |= read.cut;
         self.encrypted |= encrypted;
-        (request, read.full_text)
+        (request.into_owned(), read.full_text)
     }
 
     fn plain(&mut self, text: &str, kind: &decode::Parameters) -> (String, String) {
         self.cut |= text.len() > limits::REQUEST_BYTES;
-        let (text, encrypted) = pgp::unframed(cut(text, limits::REQUEST_BYTES));
-        self.encrypted |= encrypted;
+        let text = cut(text, limits::REQUEST_BYTES);
         let text = match kind.value.as_str() {
-            "text/enriched" => markup::enriched(&text),
-            _ if kind.flowed => plain::unflow(&text, kind.delsp),
-            _ => text,
+            "text/enriched" => Cow::Owned(markup::enriched(text)),
+            _ if kind.flowed => Cow::Owned(plain::unflow(text, kind.delsp)),
+            _ => Cow::Borrowed(text),
         };
         let how = if self.forward { Quotes::Keep } else { Quotes::Lines };
         (plain::strip(&text, how), text.trim().to_owned())
+    }
+
+    /// A plain text without the frames of OpenPGP and the files that stand in it.
+    fn without_files<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
+        let (text, encrypted) = pgp::unframed(text);
+        self.encrypted |= encrypted;
+        let mut take = |name: &str, bytes| {
+            let name = names::clean(name).unwrap_or_else(|| "attachment.bin".to_owned());
+            let kind = types::of_name(&name);
+            self.file(name, kind, bytes);
+        };
+        match text {
+            Cow::Borrowed(text) => uu::taken_out(text, take),
+            Cow::Owned(text) => Cow::Owned(uu::taken_out(&text, &mut take).into_owned()),
+        }
     }
 
     /// The same invitation often comes twice, to be seen and to be saved.
@@ -271,6 +288,9 @@ fn unnamed(part: &Part) -> String {
         let subject = decode::words(inner.headers.first("Subject").unwrap_or_default());
         let name = names::clean(&subject.replace(['/', '\\'], " ")).unwrap_or_else(|| "message".to_owned());
         return names::clean(&format!("{}.eml", cut(&name, limits::FILE_NAME_BYTES / 2))).unwrap_or(name);
+    }
+    if let Some(name) = part.encoded_name().as_deref().and_then(names::clean) {
+        return name;
     }
     let stem = kind.split('/').next().filter(|stem| matches!(*stem, "image" | "audio" | "video" | "text"));
     format!("{}.{}", stem.unwrap_or("attachment"), types::extension(kind))

@@ -3,6 +3,7 @@
 
 use crate::base::address::Address;
 use crate::base::limits;
+use crate::mail::uu;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use mailparse::{ParsedContentType, body::Body};
@@ -102,8 +103,15 @@ pub fn transfer(body: &[u8], encoding: &str) -> Vec<u8> {
                 _ => body.to_vec(),
             }
         }
+        _ if is_uuencode(encoding) => uu::only(body).map_or_else(|| body.to_vec(), |(_, bytes)| bytes),
         _ => body.to_vec(),
     }
+}
+
+/// Never standardized, and so of several names.
+#[must_use]
+pub fn is_uuencode(encoding: &str) -> bool {
+    ["x-uuencode", "x-uue", "uuencode"].iter().any(|name| encoding.trim().eq_ignore_ascii_case(name))
 }
 
 /// Takes whatever of base64 there is: line ends, stray characters and a cut end do no harm.

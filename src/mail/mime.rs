@@ -5,6 +5,7 @@ use crate::base::limits;
 use crate::format::headers::Headers;
 use crate::mail::decode::{self, Parameters};
 use crate::mail::headers;
+use crate::mail::uu;
 
 /// A message or one part of it.
 #[derive(Debug)]
@@ -24,7 +25,11 @@ impl Part<'_> {
     /// The body's bytes, decoded.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        decode::transfer(self.body, self.headers.first("Content-Transfer-Encoding").unwrap_or_default())
+        decode::transfer(self.body, self.encoding())
+    }
+
+    fn encoding(&self) -> &str {
+        self.headers.first("Content-Transfer-Encoding").unwrap_or_default()
     }
 
     /// The body as text.
@@ -43,6 +48,13 @@ impl Part<'_> {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.disposition.name.as_deref().or(self.kind.name.as_deref())
+    }
+
+    /// The one that its encoding gives it.
+    #[must_use]
+    pub fn encoded_name(&self) -> Option<String> {
+        let is_named = decode::is_uuencode(self.encoding());
+        is_named.then(|| uu::only(self.body)).flatten().map(|(name, _)| name)
     }
 }
 

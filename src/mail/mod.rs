@@ -1,6 +1,7 @@
 //! Mail in and out, each library fenced in one file.
 
 pub mod headers;
+pub mod uu;
 pub mod decode;
 pub mod mime;
 pub mod names;

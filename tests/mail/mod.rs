@@ -2,6 +2,7 @@ mod headers;
 mod decode;
 mod names;
 mod subject;
+mod uu;
 mod plain;
 mod html;
 mod blocks;
