@@ -9,6 +9,7 @@ use crate::mail::markup;
 use crate::mail::mime::{self, Part};
 use crate::mail::names;
 use crate::mail::pgp;
+use crate::mail::pictures;
 use crate::mail::pkcs7::{self, Opened};
 use crate::mail::plain::{self, Quotes};
 use crate::mail::tnef::{self, Tnef};
@@ -119,6 +120,9 @@ impl Body {
                 .any(|kind| is(&part, kind));
             if is_chosen || !is_text {
                 self.rest(part, plain.is_some());
+            } else if is(&part, "text/html") {
+                // As pictures beside it come with it.
+                self.without_pictures(&part.text());
             }
         }
     }
@@ -136,7 +140,7 @@ impl Body {
     fn text(&mut self, text: &str, kind: &decode::Parameters) {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let is_html = kind.value == "text/html";
-        let text = if is_html { Cow::Borrowed(text.as_str()) } else { self.without_files(&text) };
+        let text = if is_html { self.without_pictures(&text) } else { self.without_files(&text) };
         if self.full_text.len() >= limits::REQUEST_BYTES {
             self.cut |= !text.trim().is_empty();
             return;
@@ -179,6 +183,16 @@ impl Body {
             Cow::Borrowed(text) => uu::taken_out(text, take),
             Cow::Owned(text) => Cow::Owned(uu::taken_out(&text, &mut take).into_owned()),
         }
+    }
+
+    /// HTML that names the pictures in it as they are named among the files.
+    fn without_pictures<'a>(&mut self, html: &'a str) -> Cow<'a, str> {
+        pictures::taken_out(html, |picture| {
+            let taken: Vec<String> = self.files.iter().map(|file| file.name.clone()).collect();
+            let name = names::unique_names(&[picture.name], &names::unique_names(&taken, &[])).concat();
+            self.file(name.clone(), &picture.content_type, picture.bytes);
+            name
+        })
     }
 
     /// The same invitation often comes twice, to be seen and to be saved.

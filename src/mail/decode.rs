@@ -142,6 +142,16 @@ fn base64(body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Base64 that is whole: blanks aside, nothing but its letters, and none too few.
+#[must_use]
+pub fn whole_base64(encoded: &[u8]) -> Option<Vec<u8>> {
+    let letters = || encoded.iter().filter(|b| !b.is_ascii_whitespace());
+    let padding = letters().rev().take_while(|&&b| b == b'=').count();
+    let count = letters().count() - padding;
+    let is_letter = |&b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    (padding <= 2 && count % 4 != 1 && letters().take(count).all(|b| is_letter(&b))).then(|| base64(encoded))
+}
+
 /// Text by its declared charset; where that is missing, unknown or plainly wrong, UTF-8, else Windows-1252,
 /// which gives every byte some letter.
 #[must_use]

@@ -11,6 +11,7 @@ pub mod attribution;
 pub mod forward;
 pub mod plain;
 pub mod markup;
+pub mod pictures;
 pub mod quotes;
 pub mod tables;
 pub mod lean;

@@ -7,6 +7,7 @@ mod plain;
 mod html;
 mod blocks;
 mod parse;
+mod pictures;
 mod prompt;
 mod markdown;
 mod compose;
