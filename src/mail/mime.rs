@@ -10,7 +10,10 @@ use crate::mail::uu;
 /// A message or one part of it.
 #[derive(Debug)]
 pub struct Part<'a> {
+    /// Of the whole message; those of its parts are read and not kept.
     pub headers: Headers,
+    /// `Content-Transfer-Encoding`, as it stands there.
+    encoding: String,
     /// What stands after the part's headers, undecoded.
     pub body: &'a [u8],
     pub kind: Parameters,
@@ -25,11 +28,7 @@ impl Part<'_> {
     /// The body's bytes, decoded.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        decode::transfer(self.body, self.encoding())
-    }
-
-    fn encoding(&self) -> &str {
-        self.headers.first("Content-Transfer-Encoding").unwrap_or_default()
+        decode::transfer(self.body, &self.encoding)
     }
 
     /// The body as text.
@@ -53,7 +52,7 @@ impl Part<'_> {
     /// The one that its encoding gives it.
     #[must_use]
     pub fn encoded_name(&self) -> Option<String> {
-        let is_named = decode::is_uuencode(self.encoding());
+        let is_named = decode::is_uuencode(&self.encoding);
         is_named.then(|| uu::only(self.body)).flatten().map(|(name, _)| name)
     }
 }
@@ -77,7 +76,9 @@ impl Reader {
             kind.value = default.to_owned();
         }
         let disposition = decode::parameters(headers.first("Content-Disposition").unwrap_or_default());
-        let mut part = Part { headers, body, kind, disposition, parts: Vec::new(), left_out: 0 };
+        let encoding = headers.first("Content-Transfer-Encoding").unwrap_or_default().to_owned();
+        let headers = if depth == 0 { headers } else { Headers::default() };
+        let mut part = Part { headers, encoding, body, kind, disposition, parts: Vec::new(), left_out: 0 };
         if part.kind.value.starts_with("multipart/") {
             self.divide(&mut part, depth);
         }

@@ -137,6 +137,9 @@ fn such_pictures_are_attachments_like_others() {
     assert_eq!((names.len(), names[1], names[99]), (100, "cat-2.png", "cat-100.png"));
     assert_eq!((mail.left_out.names.len(), mail.left_out.more), (20, 30));
     assert!(mail.request.contains("[image: cat-100.png]"), "{}", mail.request);
+    // Of very many, those beyond the limit cost no more than being counted.
+    let many: String = (0..20_000).map(|n| format!("<img src=data:image/a;base64,{n:08}>")).collect();
+    assert_eq!(page(&many).left_out.more, 19_880);
     // One that is sent twice is one file.
     let mail = page(&"<img src=\"data:image/png;base64,Y2F0\">".repeat(50));
     assert_eq!((mail.attachments.len(), mail.request.matches("[image: image-1.png]").count()), (1, 50));
