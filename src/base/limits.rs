@@ -5,7 +5,7 @@ use std::time::Duration;
 
 // Mail in.
 
-/// A larger mail is set aside: most servers stop at 25 to 50 MB, and three copies of it fit in memory.
+/// A larger mail is set aside: most servers stop at 25 to 50 MB, and reading one takes up to ten times its size in memory.
 pub const MESSAGE_BYTES: usize = 40 << 20;
 /// The whole header block: `mailparse` decodes RFC 2047 words in quadratic time (0.1 s at this size).
 pub const HEADER_BYTES: usize = 128 << 10;
@@ -34,6 +34,8 @@ pub const MIME_PARTS: usize = 1_000;
 pub const HTML_SOURCE_BYTES: usize = 8 << 20;
 /// HTML that is converted; the converter is quadratic in depth.
 pub const HTML_BYTES: usize = 256 << 10;
+/// Tags of HTML that is converted; the converter takes up to 2 KB of memory for each, and with more only its text is taken.
+pub const HTML_TAGS: usize = 12_000;
 /// Nested elements of HTML that is converted; deeper, only its text is taken.
 pub const HTML_DEPTH: usize = 200;
 /// The text of one request as given to the agent.

@@ -9,10 +9,13 @@ use crate::mail::markup;
 use crate::mail::mime::{self, Part};
 use crate::mail::names;
 use crate::mail::pgp;
+use crate::mail::pictures;
 use crate::mail::pkcs7::{self, Opened};
 use crate::mail::plain::{self, Quotes};
 use crate::mail::tnef::{self, Tnef};
 use crate::mail::types;
+use crate::mail::uu;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
 
@@ -86,7 +89,7 @@ impl Body {
             "multipart/encrypted" | "application/pgp-encrypted" => self.encrypted = true,
             kind if kind.starts_with("multipart/") => part.parts.iter().for_each(|part| self.take(part)),
             "text/plain" | "text/html" | "text/enriched" | "text/markdown" | "text" if is_inline(part) => {
-                self.text(&part.text(), &part.kind)
+                self.text(part.text(), &part.kind)
             }
             "text/calendar" | "application/ics" => self.calendar(part),
             "application/pgp-signature" | "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
@@ -117,6 +120,9 @@ impl Body {
                 .any(|kind| is(&part, kind));
             if is_chosen || !is_text {
                 self.rest(part, plain.is_some());
+            } else if is(&part, "text/html") {
+                // As pictures beside it come with it.
+                self.without_pictures(part.text());
             }
         }
     }
@@ -131,14 +137,16 @@ impl Body {
         }
     }
 
-    fn text(&mut self, text: &str, kind: &decode::Parameters) {
+    /// Each step hands its text on and keeps nothing: a text may be three times as long as its mail.
+    fn text(&mut self, text: String, kind: &decode::Parameters) {
+        let text = plain::unix(text);
+        let is_html = kind.value == "text/html";
+        let text = if is_html { self.without_pictures(text) } else { self.without_files(text) };
         if self.full_text.len() >= limits::REQUEST_BYTES {
             self.cut |= !text.trim().is_empty();
             return;
         }
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        let (request, full) =
-            if kind.value == "text/html" { self.html(&text) } else { self.plain(&text, kind) };
+        let (request, full) = if is_html { self.html(&text) } else { self.plain(&text, kind) };
         append(&mut self.request, &request);
         append(&mut self.full_text, &full);
     }
@@ -148,20 +156,47 @@ impl Body {
         let (request, encrypted) = pgp::unframed(&read.request);
         self.cut |= read.cut;
         self.encrypted |= encrypted;
-        (request, read.full_text)
+        (request.into_owned(), read.full_text)
     }
 
     fn plain(&mut self, text: &str, kind: &decode::Parameters) -> (String, String) {
         self.cut |= text.len() > limits::REQUEST_BYTES;
-        let (text, encrypted) = pgp::unframed(cut(text, limits::REQUEST_BYTES));
-        self.encrypted |= encrypted;
+        let text = cut(text, limits::REQUEST_BYTES);
         let text = match kind.value.as_str() {
-            "text/enriched" => markup::enriched(&text),
-            _ if kind.flowed => plain::unflow(&text, kind.delsp),
-            _ => text,
+            "text/enriched" => Cow::Owned(markup::enriched(text)),
+            _ if kind.flowed => Cow::Owned(plain::unflow(text, kind.delsp)),
+            _ => Cow::Borrowed(text),
         };
         let how = if self.forward { Quotes::Keep } else { Quotes::Lines };
         (plain::strip(&text, how), text.trim().to_owned())
+    }
+
+    /// A plain text without the frames of OpenPGP and the files that stand in it.
+    fn without_files(&mut self, text: String) -> String {
+        let (unframed, encrypted) = pgp::unframed(&text);
+        self.encrypted |= encrypted;
+        let text = changed(unframed).unwrap_or(text);
+        let left = uu::taken_out(&text, |name, bytes| {
+            let name = names::clean(name).unwrap_or_else(|| "attachment.bin".to_owned());
+            let kind = types::of_name(&name);
+            self.file(name, kind, bytes);
+        });
+        changed(left).unwrap_or(text)
+    }
+
+    /// HTML that names the pictures in it as they are named among the files.
+    fn without_pictures(&mut self, html: String) -> String {
+        let left = pictures::taken_out(&html, |picture| {
+            if self.files.len() >= limits::ATTACHMENT_COUNT {
+                self.left_out.add(picture.name.clone());
+                return picture.name;
+            }
+            let taken: Vec<String> = self.files.iter().map(|file| file.name.clone()).collect();
+            let name = names::unique_names(&[picture.name], &names::unique_names(&taken, &[])).concat();
+            self.file(name.clone(), &picture.content_type, picture.bytes);
+            name
+        });
+        changed(left).unwrap_or(html)
     }
 
     /// The same invitation often comes twice, to be seen and to be saved.
@@ -183,7 +218,9 @@ impl Body {
     }
 
     fn smime(&mut self, part: &Part) {
-        match pkcs7::open(&part.bytes()) {
+        // Not in the match, which would keep the bytes until what is within has been read.
+        let opened = pkcs7::open(&part.bytes());
+        match opened {
             Opened::Signed(content) if self.opened < OPENED => {
                 self.opened += 1;
                 self.take(&mime::message(&content));
@@ -200,9 +237,10 @@ impl Body {
         if !tnef::is_tnef(&bytes) {
             return self.attach(part);
         }
-        let read = tnef::read(&bytes);
+        let mut read = tnef::read(&bytes);
+        drop(bytes);
         if self.full_text.trim().is_empty() {
-            let (text, kind) = read.shown();
+            let (text, kind) = read.take_shown();
             self.text(text, &decode::Parameters { value: kind.to_owned(), ..Default::default() });
         }
         self.tnef_files(read);
@@ -213,10 +251,11 @@ impl Body {
         for file in read.files {
             let name = file.name.as_deref().and_then(names::clean);
             if tnef::is_tnef(&file.bytes) && self.opened < OPENED {
-                let within = tnef::read(&file.bytes);
-                let text = match within.shown() {
-                    (html, "text/html") => html::read(html, true).request,
-                    (text, _) => text.to_owned(),
+                let mut within = tnef::read(&file.bytes);
+                drop(file.bytes);
+                let text = match within.take_shown() {
+                    (html, "text/html") => html::read(&html, true).request,
+                    (text, _) => text,
                 };
                 let name = format!("{}.txt", name.as_deref().unwrap_or("message"));
                 self.file(names::clean(&name).unwrap_or(name), "text/plain", text.into_bytes());
@@ -249,6 +288,14 @@ impl Body {
     }
 }
 
+/// What was made of a text, if it was not left as it is.
+fn changed(text: Cow<str>) -> Option<String> {
+    match text {
+        Cow::Owned(text) => Some(text),
+        Cow::Borrowed(_) => None,
+    }
+}
+
 fn append(text: &mut String, more: &str) {
     if !more.is_empty() {
         if !text.is_empty() {
@@ -271,6 +318,9 @@ fn unnamed(part: &Part) -> String {
         let subject = decode::words(inner.headers.first("Subject").unwrap_or_default());
         let name = names::clean(&subject.replace(['/', '\\'], " ")).unwrap_or_else(|| "message".to_owned());
         return names::clean(&format!("{}.eml", cut(&name, limits::FILE_NAME_BYTES / 2))).unwrap_or(name);
+    }
+    if let Some(name) = part.encoded_name().as_deref().and_then(names::clean) {
+        return name;
     }
     let stem = kind.split('/').next().filter(|stem| matches!(*stem, "image" | "audio" | "video" | "text"));
     format!("{}.{}", stem.unwrap_or("attachment"), types::extension(kind))

@@ -36,15 +36,16 @@ pub fn summaries(text: &str) -> Vec<String> {
 }
 
 /// Its lines, those that were folded joined again.
-fn unfolded(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
-        match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
-            (Some(more), Some(last)) => last.push_str(more),
-            _ => lines.push(line.to_owned()),
+fn unfolded(text: &str) -> impl Iterator<Item = String> {
+    let mut lines = text.lines().peekable();
+    std::iter::from_fn(move || {
+        let mut line = lines.next()?.to_owned();
+        while let Some(more) = lines.peek().and_then(|next| next.strip_prefix([' ', '\t'])) {
+            line.push_str(more);
+            lines.next();
         }
-    }
-    lines
+        Some(line)
+    })
 }
 
 struct Property {

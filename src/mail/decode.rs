@@ -3,6 +3,7 @@
 
 use crate::base::address::Address;
 use crate::base::limits;
+use crate::mail::uu;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use mailparse::{ParsedContentType, body::Body};
@@ -102,8 +103,15 @@ pub fn transfer(body: &[u8], encoding: &str) -> Vec<u8> {
                 _ => body.to_vec(),
             }
         }
+        _ if is_uuencode(encoding) => uu::only(body).map_or_else(|| body.to_vec(), |(_, bytes)| bytes),
         _ => body.to_vec(),
     }
+}
+
+/// Never standardized, and so of several names.
+#[must_use]
+pub fn is_uuencode(encoding: &str) -> bool {
+    ["x-uuencode", "x-uue", "uuencode"].iter().any(|name| encoding.trim().eq_ignore_ascii_case(name))
 }
 
 /// Takes whatever of base64 there is: line ends, stray characters and a cut end do no harm.
@@ -132,6 +140,16 @@ fn base64(body: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Base64 that is whole: blanks aside, nothing but its letters, and none too few.
+#[must_use]
+pub fn whole_base64(encoded: &[u8]) -> Option<Vec<u8>> {
+    let letters = || encoded.iter().filter(|b| !b.is_ascii_whitespace());
+    let padding = letters().rev().take_while(|&&b| b == b'=').count();
+    let count = letters().count() - padding;
+    let is_letter = |&b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    (padding <= 2 && count % 4 != 1 && letters().take(count).all(|b| is_letter(&b))).then(|| base64(encoded))
 }
 
 /// Text by its declared charset; where that is missing, unknown or plainly wrong, UTF-8, else Windows-1252,

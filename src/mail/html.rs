@@ -47,7 +47,8 @@ pub fn request(html: &str, keep: bool) -> String {
 
 fn shown(html: &str, deep: bool) -> (String, bool) {
     let (html, cut) = lean(html, limits::HTML_BYTES);
-    let text = if deep { markup::bare_text(&html).replace(FENCE, "") } else { text(&html) };
+    let many = html.bytes().filter(|&b| b == b'<').count() > limits::HTML_TAGS;
+    let text = if deep || many { markup::bare_text(&html).replace(FENCE, "") } else { text(&html) };
     (close_up(&text), cut)
 }
 

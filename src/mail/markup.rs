@@ -229,7 +229,8 @@ pub fn enriched(source: &str) -> String {
 }
 
 /// The commonest character references replaced, and numeric ones.
-fn entities(text: &str) -> String {
+#[must_use]
+pub fn entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {

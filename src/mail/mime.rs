@@ -5,11 +5,15 @@ use crate::base::limits;
 use crate::format::headers::Headers;
 use crate::mail::decode::{self, Parameters};
 use crate::mail::headers;
+use crate::mail::uu;
 
 /// A message or one part of it.
 #[derive(Debug)]
 pub struct Part<'a> {
+    /// Of the whole message; those of its parts are read and not kept.
     pub headers: Headers,
+    /// `Content-Transfer-Encoding`, as it stands there.
+    encoding: String,
     /// What stands after the part's headers, undecoded.
     pub body: &'a [u8],
     pub kind: Parameters,
@@ -24,7 +28,7 @@ impl Part<'_> {
     /// The body's bytes, decoded.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        decode::transfer(self.body, self.headers.first("Content-Transfer-Encoding").unwrap_or_default())
+        decode::transfer(self.body, &self.encoding)
     }
 
     /// The body as text.
@@ -43,6 +47,13 @@ impl Part<'_> {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.disposition.name.as_deref().or(self.kind.name.as_deref())
+    }
+
+    /// The one that its encoding gives it.
+    #[must_use]
+    pub fn encoded_name(&self) -> Option<String> {
+        let is_named = decode::is_uuencode(&self.encoding);
+        is_named.then(|| uu::only(self.body)).flatten().map(|(name, _)| name)
     }
 }
 
@@ -65,7 +76,9 @@ impl Reader {
             kind.value = default.to_owned();
         }
         let disposition = decode::parameters(headers.first("Content-Disposition").unwrap_or_default());
-        let mut part = Part { headers, body, kind, disposition, parts: Vec::new(), left_out: 0 };
+        let encoding = headers.first("Content-Transfer-Encoding").unwrap_or_default().to_owned();
+        let headers = if depth == 0 { headers } else { Headers::default() };
+        let mut part = Part { headers, encoding, body, kind, disposition, parts: Vec::new(), left_out: 0 };
         if part.kind.value.starts_with("multipart/") {
             self.divide(&mut part, depth);
         }

@@ -1,6 +1,7 @@
 //! Mail in and out, each library fenced in one file.
 
 pub mod headers;
+pub mod uu;
 pub mod decode;
 pub mod mime;
 pub mod names;
@@ -10,6 +11,7 @@ pub mod attribution;
 pub mod forward;
 pub mod plain;
 pub mod markup;
+pub mod pictures;
 pub mod quotes;
 pub mod tables;
 pub mod lean;

@@ -1,6 +1,8 @@
 //! OpenPGP within a text (RFC 9580 sections 6 and 7): takes the frame from what was signed, and takes out what was
 //! encrypted, since nobody here can read it. Checks no signature.
 
+use std::borrow::Cow;
+
 const SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 const SIGNATURE_END: &str = "-----END PGP SIGNATURE-----";
@@ -9,9 +11,9 @@ const MESSAGE_END: &str = "-----END PGP MESSAGE-----";
 
 /// A text without the frames, and whether any of it was encrypted.
 #[must_use]
-pub fn unframed(text: &str) -> (String, bool) {
+pub fn unframed(text: &str) -> (Cow<'_, str>, bool) {
     if !text.contains("-----BEGIN PGP ") {
-        return (text.to_owned(), false);
+        return (Cow::Borrowed(text), false);
     }
     let (mut out, mut encrypted) = (String::with_capacity(text.len()), false);
     let mut at = Place::Outside;
@@ -39,7 +41,7 @@ pub fn unframed(text: &str) -> (String, bool) {
             }
         };
     }
-    (out, encrypted)
+    (Cow::Owned(out), encrypted)
 }
 
 #[derive(Clone, Copy)]

@@ -52,6 +52,22 @@ pub fn without_attribution(text: &str) -> String {
     trimmed(bare).join("\n")
 }
 
+/// The text with line feeds only.
+#[must_use]
+pub fn unix(text: String) -> String {
+    if !text.contains('\r') {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    for (number, piece) in text.split('\r').enumerate() {
+        if number > 0 && !piece.starts_with('\n') {
+            out.push('\n');
+        }
+        out.push_str(piece);
+    }
+    out
+}
+
 /// Joins the lines that a program broke and marked with a trailing blank (RFC 3676).
 #[must_use]
 pub fn unflow(text: &str, delsp: bool) -> String {

@@ -80,6 +80,9 @@ struct Reader {
 /// Elements that are remembered as open.
 const OPEN: usize = 10 * limits::HTML_DEPTH;
 
+/// Marks that are looked at; what is marked beyond that is taken for what somebody wrote.
+const SEGMENTS: usize = 10_000;
+
 /// Elements that browsers open again where another's end tag closed them.
 const FORMATTING: &[&str] =
     &["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
@@ -125,7 +128,7 @@ impl Reader {
     }
 
     fn enter(&mut self, name: &str, attributes: &str, start: usize) {
-        let may = self.within.is_none() && !self.forward;
+        let may = self.within.is_none() && !self.forward && self.segments.len() < SEGMENTS;
         if let Some(mark) = may.then(|| mark(name, attributes)).flatten() {
             self.shown = false;
             let shows = name == "blockquote";
@@ -142,12 +145,13 @@ impl Reader {
 
     /// An end tag closes all that was opened within; one that nothing opened is passed over.
     fn leave(&mut self, name: &str, end: usize) {
-        if self.counts.get(name).is_none_or(|&count| count == 0) {
+        if !self.counts.contains_key(name) {
             return;
         }
         while let Some(closed) = self.open.pop() {
-            if let Some(count) = self.counts.get_mut(&closed) {
-                *count -= 1;
+            match self.counts.get_mut(&closed) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(self.counts.remove(&closed)),
             }
             if self.within == Some(self.open.len()) {
                 self.close_all(end);

@@ -9,6 +9,9 @@ pub enum Kind {
     Layout,
 }
 
+/// Tables that are looked at; what comes of a page has no room for more.
+const TABLES: usize = 10_000;
+
 /// What each table is, in the order in which they begin: several rows, several columns and nothing in a cell that
 /// needs lines of its own.
 #[must_use]
@@ -17,6 +20,7 @@ pub fn kinds(html: &str) -> Vec<Kind> {
     let mut open: Vec<usize> = Vec::new();
     for piece in pieces(html) {
         match &piece.what {
+            What::Open(name, _) if name == "table" && found.len() == TABLES => break,
             What::Open(name, attributes) if name == "table" => {
                 if let Some(&outer) = open.last() {
                     found[outer].is_layout = true;

@@ -92,13 +92,13 @@ fn attribute(source: &mut Source, tnef: &mut Tnef) -> Option<()> {
 }
 
 impl Tnef {
-    /// The best of its texts, and what it is.
+    /// The best of its texts, and what it is; the others go.
     #[must_use]
-    pub fn shown(&self) -> (&str, &'static str) {
-        match (&self.text, &self.html, &self.rich) {
+    pub fn take_shown(&mut self) -> (String, &'static str) {
+        match (self.text.take(), self.html.take(), self.rich.take()) {
             (Some(text), _, _) | (None, None, Some(text)) => (text, "text/plain"),
             (None, Some(html), _) => (html, "text/html"),
-            (None, None, None) => ("", "text/plain"),
+            (None, None, None) => (String::new(), "text/plain"),
         }
     }
 
@@ -231,9 +231,9 @@ impl<'a> Source<'a> {
     /// A property as text, up to its NUL; none where it is empty.
     fn shown(&self, property: &Property) -> Option<String> {
         let charset = if property.kind == UNICODE { "utf-16le" } else { self.charset };
-        let text = decode::text(property.value, Some(charset));
-        let text = text.split('\0').next().unwrap_or_default();
-        (!text.trim().is_empty()).then(|| text.to_owned())
+        let mut text = decode::text(property.value, Some(charset));
+        text.truncate(text.find('\0').unwrap_or(text.len()));
+        (!text.trim().is_empty()).then_some(text)
     }
 }
 

@@ -1,5 +1,7 @@
-//! What `mail.sh` measures of reading alone: `read SECONDS FILE…`, mails a second and megabytes a second, and
-//! `reply DIR COUNT ID…`, ordinary answers to these sessions, a file each.
+//! What `mail.sh` measures of reading alone: `read SECONDS FILE…`, mails a second and megabytes a second,
+//! `memory FILE…`, what it takes of the heap, and `reply DIR COUNT ID…`, ordinary answers to these sessions, a file each.
+
+mod memory;
 
 use airut::mail::parse;
 use std::fmt::Write;
@@ -10,6 +12,7 @@ fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["read", seconds, ref files @ ..] => read(seconds.parse()?, files),
+        ["memory", ref files @ ..] => memory::memory(files),
         ["reply", dir, count, ref sessions @ ..] => replies(dir.as_ref(), count.parse()?, sessions),
         // `cargo bench` without arguments has nothing to do here.
         _ => Ok(()),

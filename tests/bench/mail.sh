@@ -4,7 +4,7 @@
 #   - one mail with a file of 20 MB
 #   - COUNT ordinary answers (8 KB, text and HTML with quotes) to conversations that are there; their workspaces are
 #     made beforehand, since cloning is timed by workspace.sh
-#   - reading alone, of the tests' mails and of the large one
+#   - reading alone, of the tests' mails and of the large one; its memory also of mails made to take much
 #
 #   tests/bench/mail.sh [COUNT]      default 1000; wants root, for the mail server
 #
@@ -125,3 +125,5 @@ steps "$count"
 echo "reading alone, one thread"
 printf '  the mails of the tests: %s\n' "$("$bench" read 3 tests/fixtures/mail/*.eml)"
 printf '  the large one:          %s\n' "$("$bench" read 3 "$dir/large.eml")"
+echo "what reading alone takes of the heap, the mail itself included (aim: at most 10 times its size, or 16 MiB)"
+"$bench" memory tests/fixtures/mail/*.eml "$dir/large.eml"

@@ -43,12 +43,12 @@ fn rich_text_shows_its_words_and_lines() {
 #[test]
 fn a_framed_text_loses_its_frame_and_nothing_else() {
     let signed = "before\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n- -- \n- - item\nFrom\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\nafter\n";
-    assert_eq!(pgp::unframed(signed), ("before\n-- \n- item\nFrom\nafter\n".to_owned(), false));
+    assert_eq!(pgp::unframed(signed), ("before\n-- \n- item\nFrom\nafter\n".into(), false));
     let sealed = "-----BEGIN PGP MESSAGE-----\n\nhQ\n-----END PGP MESSAGE-----\nafter";
-    assert_eq!(pgp::unframed(sealed), ("after\n".to_owned(), true));
-    assert_eq!(pgp::unframed("-----BEGIN PGP MESSAGE-----\nhQ"), (String::new(), true));
+    assert_eq!(pgp::unframed(sealed), ("after\n".into(), true));
+    assert_eq!(pgp::unframed("-----BEGIN PGP MESSAGE-----\nhQ"), ("".into(), true));
     let told = "I wrote \"-----BEGIN PGP MESSAGE-----\" there.\n";
-    assert_eq!(pgp::unframed(told), (told.to_owned(), false));
+    assert_eq!(pgp::unframed(told), (told.into(), false));
 }
 
 #[test]

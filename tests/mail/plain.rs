@@ -1,7 +1,13 @@
-use airut::mail::plain::{Quotes, strip, unflow};
+use airut::mail::plain::{Quotes, strip, unflow, unix};
 
 fn text(written: &str) -> String {
     strip(written, Quotes::Lines)
+}
+
+#[test]
+fn line_ends_of_every_kind_become_line_feeds() {
+    assert_eq!(unix("a\r\nb\rc\r\r\nd\n\re".to_owned()), "a\nb\nc\n\nd\n\ne");
+    assert_eq!(unix("\r".to_owned()), "\n");
 }
 
 #[test]
