@@ -264,6 +264,18 @@ pub const JSON_BYTES: u64 = 16 << 20;
 pub const NETWORK_LOG_BYTES: u64 = 64 << 20;
 /// With less room than this in it no request passes any more: what is open then must still fit.
 pub const NETWORK_LOG_RESERVE_BYTES: u64 = 4 << 20;
+/// Files and directories of one session that are looked at to find out what it takes; large checkouts have a million.
+pub const USAGE_ENTRIES: usize = 4_000_000;
+/// Names of its directories that are kept meanwhile: a million of ordinary length.
+pub const USAGE_NAME_BYTES: usize = 64 << 20;
+/// A session that takes much is left alone for so long after its last activity: whoever is at work in it is not asked
+/// after each answer whether it may go.
+pub const QUIET: SignedDuration = SignedDuration::from_hours(24);
+/// From telling a session's people that it goes because of what it takes, until it goes: everybody's next working day
+/// begins within it, but for weekends.
+pub const NOTICE_PERIOD: SignedDuration = SignedDuration::from_hours(24);
+/// Sessions that `status` names as the largest.
+pub const LARGEST_SHOWN: usize = 5;
 /// Rejected mail, and the memory of mail already taken, are kept this long.
 pub const REJECTED_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// An account that nobody wrote to for longer than a month holds nothing that counts.

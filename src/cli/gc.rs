@@ -10,7 +10,8 @@ use anyhow::Result;
 /// Clean up: what has had its time
 ///
 /// Sessions without activity for session_max_age_days and the oldest above max_sessions (never one in use), rejected
-/// mail, containers and proxies left over, unused images, the trash.
+/// mail, containers and proxies left over, unused images, the trash. Where the sessions take more than max_storage,
+/// the people of the largest are told by mail, and a day later it goes, unless somebody wrote in it.
 ///
 /// Examples:
 ///   airut gc --dry-run      say what would go, and leave it

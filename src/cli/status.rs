@@ -3,7 +3,8 @@
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::{Global, print};
-use crate::step::status::{self, Row, Status};
+use crate::format::size::Size;
+use crate::step::status::{self, Row, Status, Storage};
 use anyhow::Result;
 use jiff::Timestamp;
 
@@ -34,6 +35,9 @@ fn show(status: &Status) -> Result<()> {
         status.sessions,
         if status.sessions == 1 { "" } else { "s" }
     ))?;
+    if let Some(storage) = &status.storage {
+        room(storage)?;
+    }
     let counts = [
         ("in the mailbox, set aside: cannot be fetched", status.unfetched),
         ("fetched, not yet authorized", status.fetched),
@@ -61,6 +65,19 @@ fn show(status: &Status) -> Result<()> {
         let reason = deferred.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let until = deferred.until.strftime("%Y-%m-%d %H:%M:%SZ");
         print::line(&format!("    {} ({}), until {until}{reason}", deferred.name, deferred.stage))?;
+    }
+    Ok(())
+}
+
+/// What the sessions take; which ones, when it is more than they may.
+fn room(storage: &Storage) -> Result<()> {
+    let (bytes, max_bytes) = (Size(storage.bytes), Size(storage.max_bytes));
+    print::line(&format!("  {bytes} on the disk when gc looked last; max_storage is {max_bytes}"))?;
+    for large in storage.largest.iter().filter(|_| storage.bytes > storage.max_bytes) {
+        let goes = large.goes_after.map(|time| {
+            format!(", goes after {} unless somebody writes in it", time.strftime("%Y-%m-%d %H:%M:%SZ"))
+        });
+        print::line(&format!("    {}  {}{}", large.session, Size(large.bytes), goes.unwrap_or_default()))?;
     }
     Ok(())
 }

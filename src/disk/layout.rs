@@ -121,13 +121,19 @@ impl Layout {
         self.root.join("mailbox.json")
     }
 
-    /// The memory of a mail that was taken: an empty file, spread over 256 directories.
+    /// What each session takes, as it was measured last.
+    #[must_use]
+    pub fn sizes(&self) -> PathBuf {
+        self.root.join("sizes.json")
+    }
+
+    /// The memory of a mail that was taken, or of a note that has gone out: an empty file, spread over 256 directories.
     #[must_use]
     pub fn seen(&self, key: &MessageKey) -> PathBuf {
         self.root.join("seen").join(&key.as_str()[..2]).join(key.as_str())
     }
 
-    /// `name` is one of `mailbox`, `mirror`, `queue`, `open`, `reply`, `accounts`.
+    /// `name` is one of `mailbox`, `mirror`, `queue`, `open`, `reply`, `accounts`, `sizes`.
     #[must_use]
     pub fn lock(&self, name: &str) -> PathBuf {
         self.root.join("locks").join(format!("{name}.lock"))

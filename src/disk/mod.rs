@@ -11,5 +11,7 @@ pub mod accounts;
 pub mod failures;
 pub mod repo;
 pub mod room;
+pub mod usage;
+pub mod notes;
 pub mod config;
 pub mod crash;

@@ -60,6 +60,8 @@ pub struct Repo {
     pub session_max_age_days: u32,
     #[serde(default = "hundred")]
     pub max_sessions: u32,
+    /// What all sessions together may take on the disk; none: whatever they take.
+    pub max_storage: Option<Size>,
     /// Nothing new is taken in while less than this is free where it is stored.
     #[serde(default = "reserve")]
     pub reserve: Size,

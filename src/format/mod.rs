@@ -16,4 +16,5 @@ pub mod headers;
 pub mod verdict;
 pub mod mailbox;
 pub mod image;
+pub mod sizes;
 pub mod account;

@@ -1,6 +1,7 @@
 //! An amount of bytes as people write it: `512m`, `1g`.
 
 use serde::Deserialize;
+use std::fmt;
 use std::str::FromStr;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -30,5 +31,21 @@ impl TryFrom<String> for Size {
     type Error = String;
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
+    }
+}
+
+/// As people read it, in the same units: `8.1 GB`, `512 MB`.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("TB", 40), ("GB", 30), ("MB", 20), ("KB", 10)];
+        let Some((unit, shift)) = units.into_iter().find(|(_, shift)| self.0 >> shift > 0) else {
+            return write!(f, "{} bytes", self.0);
+        };
+        let (whole, rest) = (self.0 >> shift, self.0 & ((1 << shift) - 1));
+        // Tenths cut off, not rounded: what is below a limit must not read as if it had reached it.
+        match (u128::from(rest) * 10) >> shift {
+            tenths if tenths > 0 && whole < 100 => write!(f, "{whole}.{tenths} {unit}"),
+            _ => write!(f, "{whole} {unit}"),
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! A mail of airut's own beside the answers: about a message that became no task (not let in, or beyond a limit), or
-//! about a task that waits.
+//! A mail of airut's own beside the answers: about a message that became no task (not let in, or beyond a limit), about
+//! a task that waits, or about a conversation that is to go.
 
 use crate::base::address::Address;
 use crate::base::id::MessageKey;
@@ -22,10 +22,23 @@ pub fn about_task(
     notice: &Notice,
     now: Timestamp,
 ) -> Result<Vec<u8>> {
+    in_thread(from, session, task, task.senders(), key, notice, now)
+}
+
+/// The mail's bytes, to these people, as an answer to the last mail of a task.
+pub fn in_thread(
+    from: &config::From,
+    session: &Session,
+    task: &Task,
+    to: Vec<Address>,
+    key: &MessageKey,
+    notice: &Notice,
+    now: Timestamp,
+) -> Result<Vec<u8>> {
     let in_reply_to = task.messages.last().and_then(|message| message.message_id.clone());
     compose::compose(&compose::Letter {
         from: from.clone(),
-        to: task.senders(),
+        to,
         cc: Vec::new(),
         subject: compose::reply_subject(&session.id, &session.subject),
         message_id: message_id(from, key),

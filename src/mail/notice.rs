@@ -3,6 +3,7 @@
 
 use crate::base::id::{Model, SessionId};
 use crate::base::limits;
+use crate::format::size::Size;
 use crate::mail::commanded::Commanded;
 use jiff::Timestamp;
 use std::fmt;
@@ -113,6 +114,12 @@ pub enum Notice {
         until: Timestamp,
         waits: bool,
     },
+    /// The conversation's files take much of what there is room for, and nobody wrote in it for a while.
+    GoesForItsSize {
+        bytes: u64,
+        max_bytes: u64,
+        after: Timestamp,
+    },
     /// What a mail command came to.
     Commanded(Commanded),
 }
@@ -125,6 +132,7 @@ impl fmt::Display for Notice {
             Self::SetAside => f.write_str("Your mail was let in, but could not be worked on: each attempt failed on our side, and the operator can see why. Please send it again as a new mail; if it stays so, tell the operator."),
             Self::LimitReached { limit, until, waits: false } => write!(f, "Nothing was done with your mail, since a limit is reached: {limit}. There is more from {} on; please send it again then. Mails that come before get no answer.", clock(*until)),
             Self::LimitReached { limit, until, waits: true } => write!(f, "Your mail has arrived and waits, since a limit is reached: {limit}. It is worked on from {} on, without your doing anything; so are those that you send until then.", clock(*until)),
+            Self::GoesForItsSize { bytes, max_bytes, after } => write!(f, "The files of this conversation take {}, and all conversations together more than the {} there is room for. The conversation will be cleared away after {}, unless somebody writes in it before.\n\nIf you still need something of it, reply to this mail and say what: that keeps the conversation, and Claude can send you files from it, or remove those that take the room. If you do not, there is nothing to do; a later reply then begins a new conversation.", Size(*bytes), Size(*max_bytes), clock(*after)),
             Self::Acknowledged { model, dashboard } => {
                 write!(f, "Thank you, your mail has arrived and {model} is working on it. The answer comes as a reply to this mail.")?;
                 match dashboard {

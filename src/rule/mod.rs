@@ -13,6 +13,7 @@ pub mod allow;
 pub mod learn;
 pub mod egress;
 pub mod retain;
+pub mod fit;
 pub mod park;
 pub mod route;
 pub mod command;

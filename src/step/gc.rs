@@ -1,6 +1,8 @@
 //! `gc`: removes what has had its time. Sessions by their last activity and never one in use, rejected mail, containers
 //! and proxies left over, images unused, the trash. What it removes it renames into the trash first.
 
+mod size;
+
 use crate::base::id::SessionId;
 use crate::base::limits;
 use crate::base::talk::Talk;
@@ -13,11 +15,12 @@ use crate::disk::write;
 use crate::format::image::Image;
 use crate::proxy::process;
 use crate::rule::retain::{Limits, Seen, Why, retain};
+use crate::step::gc::size::keep_within;
 use crate::step::report::{Report, Trouble};
 use crate::tool::{image, podman};
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -63,39 +66,48 @@ fn say(options: &Options, repo: &Repo, what: &str) {
 
 fn sessions(repo: &Repo, options: &Options) -> Result<()> {
     let busy = busy(repo)?;
-    let mut seen = Vec::new();
+    let mut all = Vec::new();
     for id in session::all(&repo.layout)? {
         let active_at = active_at(&SessionDir::new(&repo.layout, &id));
-        seen.push(Seen { busy: busy.contains(&id), active_at, id });
+        all.push(Seen { busy: busy.contains(&id), active_at, id });
     }
     let limits = Limits {
         max_age: SignedDuration::from_hours(i64::from(repo.config.session_max_age_days) * 24),
         max_sessions: usize::try_from(repo.config.max_sessions)?,
     };
+    let going: HashMap<_, _> = retain(all.clone(), limits, Timestamp::now()).into_iter().collect();
     let mut failed = Ok(());
-    for (id, why) in retain(seen, limits, Timestamp::now()) {
-        failed = failed.and(session(repo, &id, why, options).with_context(|| format!("session {id}")));
+    for seen in &all {
+        let why = match going.get(&seen.id) {
+            Some(Why::Expired) => "without activity for too long",
+            Some(Why::OverLimit) => "the oldest above the limit",
+            None => continue,
+        };
+        failed = failed.and(session(repo, seen, why, options));
     }
-    failed
+    all.retain(|seen| !going.contains_key(&seen.id));
+    failed.and(keep_within(repo, &all, options))
 }
 
-fn session(repo: &Repo, id: &SessionId, why: Why, options: &Options) -> Result<()> {
-    // Whoever runs it, holds this; whoever begins to while we look, waits for nothing and finds it gone.
-    let Some(_run) = Lock::attempt(&repo.layout.run_lock(id))? else { return Ok(()) };
-    let why = match why {
-        Why::Expired => "without activity for too long",
-        Why::OverLimit => "the oldest above the limit",
+/// Removes one that was found to go, unless something happened in it since.
+fn session(repo: &Repo, seen: &Seen, why: &str, options: &Options) -> Result<()> {
+    let id = &seen.id;
+    let remove = || -> Result<()> {
+        // Whoever runs it, holds this; whoever begins to while we look, waits for nothing and finds it gone.
+        let Some(_run) = Lock::attempt(&repo.layout.run_lock(id))? else { return Ok(()) };
+        say(options, repo, &format!("session {id}: {why}"));
+        if options.dry_run {
+            return Ok(());
+        }
+        let guard = SessionGuard::take(&repo.layout, id)?;
+        // A mail may have come for it while we counted, and even been answered.
+        let is_idle = !busy(repo)?.contains(id) && active_at(&guard.dir) == seen.active_at;
+        if is_idle && guard.dir.exists() {
+            session::discard(&repo.layout, guard.dir.path())?;
+        }
+        Ok(())
     };
-    say(options, repo, &format!("session {id}: {why}"));
-    if options.dry_run {
-        return Ok(());
-    }
-    let guard = SessionGuard::take(&repo.layout, id)?;
-    // A mail may have come for it while we counted.
-    if !busy(repo)?.contains(id) && guard.dir.exists() {
-        session::discard(&repo.layout, guard.dir.path())?;
-    }
-    Ok(())
+    remove().with_context(|| format!("session {id}"))
 }
 
 /// Sessions with a task that waits, runs or is to be answered.

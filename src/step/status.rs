@@ -2,13 +2,16 @@
 //! hand: all sessions are counted, only the newest are read.
 
 use crate::base::id::{SessionId, TaskId};
+use crate::base::limits;
 use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::repo::Repo;
 use crate::disk::session::{self, SessionDir, task_id};
-use crate::disk::write;
+use crate::disk::{notes, write};
 use crate::format::mailbox::Mailbox;
 use crate::format::session::Session;
+use crate::format::size::Size;
+use crate::format::sizes::{Measured, Sizes};
 use crate::format::task::Task;
 use anyhow::Result;
 use jiff::Timestamp;
@@ -20,6 +23,8 @@ use std::time::SystemTime;
 pub struct Status {
     pub repo: String,
     pub sessions: usize,
+    /// What they take on the disk; only where the operator limits it.
+    pub storage: Option<Storage>,
     /// Mails that lie in the mailbox and cannot be fetched.
     pub unfetched: usize,
     pub fetched: usize,
@@ -35,6 +40,27 @@ pub struct Status {
     pub damaged: Vec<SessionId>,
     /// The newest tasks that are over, newest first.
     pub recent: Vec<Row>,
+}
+
+/// What the sessions of a repository take, as `gc` found it last.
+#[derive(Debug, Serialize)]
+pub struct Storage {
+    pub bytes: u64,
+    /// `max_storage`.
+    pub max_bytes: u64,
+    /// Those that take the most, the largest first, and below them the others whose people were told.
+    pub largest: Vec<Large>,
+}
+
+/// A session that takes much.
+#[derive(Debug, Serialize)]
+pub struct Large {
+    pub session: SessionId,
+    pub bytes: u64,
+    /// Since when its people know that it may go.
+    pub told_at: Option<Timestamp>,
+    /// When it may go, unless somebody writes.
+    pub goes_after: Option<Timestamp>,
 }
 
 /// What waits for its next attempt.
@@ -101,6 +127,7 @@ pub fn status(repo: &Repo) -> Result<Status> {
     Ok(Status {
         repo: repo.name.to_string(),
         sessions: session::all(&repo.layout)?.len(),
+        storage: storage(repo)?,
         unfetched: unfetched(repo),
         fetched: queue.messages(Stage::Fetched)?.len(),
         authorized: queue.messages(Stage::Authorized)?.len(),
@@ -142,6 +169,36 @@ fn why_it_waits(repo: &Repo, name: &str) -> String {
     let key = name.split('.').next().unwrap_or_default();
     let failed = repo.layout.failures().join(key).exists();
     if failed { "it could not be worked on" } else { "a limit is reached" }.to_owned()
+}
+
+fn storage(repo: &Repo) -> Result<Option<Storage>> {
+    let Some(Size(max_bytes)) = repo.config.max_storage else { return Ok(None) };
+    let sizes = write::read_json::<Sizes>(&repo.layout.sizes())?.unwrap_or_default();
+    let bytes = sizes.total_bytes();
+    let told = |measured: &Measured| {
+        // Below the limit nobody goes.
+        let key = (bytes > max_bytes)
+            .then(|| notes::of_size(&repo.layout, &measured.session, measured.active_at))?;
+        let told_at = notes::went_out(&repo.layout, &key)?;
+        // Gone, or somebody wrote, since `gc` looked.
+        let session = SessionDir::new(&repo.layout, &measured.session).load().ok()?;
+        (session.active_at == measured.active_at).then_some(told_at)
+    };
+    let mut largest: Vec<Large> = sizes
+        .sessions
+        .iter()
+        .map(|measured| {
+            let told_at = told(measured);
+            let goes_after = told_at.map(|time| time + limits::NOTICE_PERIOD);
+            Large { session: measured.session.clone(), bytes: measured.bytes, told_at, goes_after }
+        })
+        .collect();
+    largest.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.session.cmp(&b.session)));
+    let mut rank = 0..;
+    largest.retain(|large| {
+        rank.next().is_some_and(|rank| rank < limits::LARGEST_SHOWN) || large.told_at.is_some()
+    });
+    Ok(Some(Storage { bytes, max_bytes, largest }))
 }
 
 fn unfetched(repo: &Repo) -> usize {

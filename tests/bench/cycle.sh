@@ -42,6 +42,7 @@ git_url = "$dir/remote.git"
 authorized_senders = ["*@example.com"]
 trusted_authserv_id = "mx.example.com"
 max_sessions = 100000
+max_storage = "1m"
 [repos.bench.limits]
 sender_mails_per_day = 1000000
 [repos.bench.mail]
@@ -98,4 +99,5 @@ timed "$mails mails beside $old sessions" a cycle
 timed "nothing to do beside $old sessions" a cycle
 timed "status beside $old sessions" a status
 timed "session list beside $old sessions" a session list
+timed "gc that measures $old sessions" a gc
 timed "gc beside $old sessions" a gc

@@ -3,5 +3,7 @@ mod layout;
 mod lock;
 mod queue;
 mod session;
+mod notes;
+mod usage;
 mod write;
 mod runtime;

@@ -65,7 +65,7 @@ fn the_example_is_sound_and_has_the_defaults() {
     let repo = &config.repos[&name("my-project")];
     assert_eq!(config.max_concurrent, 3);
     assert_eq!(config.shutdown_timeout, 60);
-    assert_eq!((repo.session_max_age_days, repo.max_sessions), (7, 100));
+    assert_eq!((repo.session_max_age_days, repo.max_sessions, repo.max_storage), (7, 100, None));
     assert_eq!(repo.limits, airut::format::config::Limits::default());
     assert_eq!(repo.session_access, airut::format::config::SessionAccess::Participants);
     assert!(!repo.refusal_notice && !repo.reply_to_all);
@@ -174,6 +174,16 @@ fn an_error_names_line_column_key_and_what_is_allowed() {
             "\"mail.example.com\"\n\n",
             "\"\"\n\n",
             "6:23: key repos.my-project.trusted_authserv_id: \"\" is not a host name",
+        ),
+        (
+            "\"mail.example.com\"\n\n",
+            "\"mail.example.com\"\nmax_storage = \"0\"\n\n",
+            "7:1: key repos.my-project.max_storage: no session would have room; allowed: more than 0",
+        ),
+        (
+            "\"mail.example.com\"\n\n",
+            "\"mail.example.com\"\nmax_storage = \"20 GB\"\n\n",
+            "7:15: key repos.my-project.max_storage: \"20 GB\" is no size; allowed: a number with k, m, g or t",
         ),
         (
             "{ env = \"ANTHROPIC_API_KEY\" }",

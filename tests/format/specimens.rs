@@ -3,6 +3,7 @@
 use airut::format::image::Image;
 use airut::format::mailbox::Mailbox;
 use airut::format::session::Session;
+use airut::format::sizes::Sizes;
 use airut::format::task::{DeliveryState, Reason, State, Task};
 use airut::format::verdict::{Decision, Verdict};
 use airut::format::version::{Versioned, format_of};
@@ -69,6 +70,13 @@ fn a_verdict_of_old_still_reads() {
 fn the_state_of_a_mailbox_and_of_an_image_of_old_still_read() {
     assert_eq!(specimen::<Mailbox>("mailbox").stored, [3, 17].into());
     assert_eq!(specimen::<Image>("image").used_at.to_string(), "2026-01-03T03:04:05Z");
+}
+
+#[test]
+fn what_sessions_of_old_took_still_reads() {
+    let sizes: Sizes = specimen("sizes");
+    assert_eq!(sizes.total_bytes(), 8_700_002_304);
+    assert_eq!(sizes.sessions.len(), 2);
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn all() -> Vec<Notice> {
         Notice::NotOnTheList,
         Notice::LimitReached { limit: text(), until: jiff::Timestamp::UNIX_EPOCH, waits: true },
         Notice::LimitReached { limit: text(), until: jiff::Timestamp::UNIX_EPOCH, waits: false },
+        Notice::GoesForItsSize { bytes: 8 << 30, max_bytes: 20 << 30, after: jiff::Timestamp::UNIX_EPOCH },
     ]
 }
 

@@ -101,6 +101,7 @@ fn name(notice: &Notice) -> &'static str {
         Notice::SetAside => "note-set-aside",
         Notice::Parked { limit: true, .. } => "parked-limit",
         Notice::Parked { limit: false, .. } => "parked-outage",
+        Notice::GoesForItsSize { .. } => "goes-for-its-size",
         Notice::Commanded(commanded) => command_name(commanded),
     }
 }
@@ -198,6 +199,7 @@ fn notices() -> Vec<Notice> {
         Notice::SetAside,
         Notice::Parked { limit: true, until },
         Notice::Parked { limit: false, until },
+        Notice::GoesForItsSize { bytes: 8_700_000_000, max_bytes: 20 << 30, after: until },
     ];
     notices.extend(commands().into_iter().map(Notice::Commanded));
     notices

@@ -10,6 +10,7 @@ mod allow;
 mod request;
 mod egress;
 mod retain;
+mod fit;
 mod learn;
 mod age;
 mod stamp;

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 /// What is over and was answered.
-fn idle(stand: &Stand, days: i64) -> SessionId {
+pub fn idle(stand: &Stand, days: i64) -> SessionId {
     let id = stand.arrive(&stand.letter("Hello", &days.to_string()));
     stand.repo.queue().forget(&id.session).unwrap();
     let then = Timestamp::now() - SignedDuration::from_hours(24 * days);
@@ -22,7 +22,7 @@ fn idle(stand: &Stand, days: i64) -> SessionId {
 }
 
 /// Cleans; of containers there are none, and whether Podman is here is not the matter.
-fn clean(stand: &Stand, dry_run: bool) -> Vec<String> {
+pub fn clean(stand: &Stand, dry_run: bool) -> Vec<String> {
     let talk = Listener::default();
     let report = gc(&stand.repo, &Options { dry_run, talk: &talk }).unwrap();
     let other = report.troubles.iter().filter(|trouble| !trouble.what.ends_with("containers"));
@@ -30,7 +30,7 @@ fn clean(stand: &Stand, dry_run: bool) -> Vec<String> {
     talk.0.into_inner().unwrap()
 }
 
-fn age(path: &Path, age: std::time::Duration) {
+pub fn age(path: &Path, age: std::time::Duration) {
     let file = fs::File::open(path).unwrap();
     file.set_modified(SystemTime::now() - age - std::time::Duration::from_secs(60)).unwrap();
 }

@@ -2,6 +2,7 @@ mod authorize;
 mod fetch;
 mod mailbox;
 mod gc;
+mod size;
 mod open;
 mod reply;
 mod run;

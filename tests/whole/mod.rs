@@ -16,5 +16,6 @@ mod bad_input;
 mod damage;
 mod faults;
 mod operator;
+mod size;
 mod sign_in;
 mod outages;

@@ -155,7 +155,8 @@ impl Queue<'_> {
         Ok(settled)
     }
 
-    fn remember(&self, key: &MessageKey) -> Result<()> {
+    /// Keeps a name in `seen`: of a mail that was taken, or of a note that has gone out.
+    pub fn remember(&self, key: &MessageKey) -> Result<()> {
         let path = self.layout.seen(key);
         create_parent(&path)?;
         write::touch(&path)

@@ -67,6 +67,9 @@ fn one(repo: &Repo, found: &mut Problems) {
     if repo.max_sessions == 0 {
         found.say(words(&["max_sessions"]), "there could be no session; allowed: 1 or more");
     }
+    if repo.max_storage.is_some_and(|size| size.0 == 0) {
+        found.say(words(&["max_storage"]), "no session would have room; allowed: more than 0");
+    }
     mail(&repo.mail, found);
     container(&repo.container, found);
     limits(&repo.limits, found);

@@ -44,9 +44,9 @@ fn one(repo: &Repo, key: &MessageKey, transport: &mut Transport) -> Result<()> {
     let Some(bytes) = write::read(&path, limits::COMPOSED_BYTES)? else { return Ok(()) };
     let to = compose::recipients(&bytes);
     match transport.send_note(&to, &bytes) {
-        Ok(()) => write::remove(&path),
+        Ok(()) => done(repo, key),
         Err(Unsent::Permanent(why)) => {
-            write::remove(&path)?;
+            done(repo, key)?;
             Err(anyhow!("the note cannot be delivered, and is dropped: {why}"))
         }
         Err(unsent) => {
@@ -58,4 +58,10 @@ fn one(repo: &Repo, key: &MessageKey, transport: &mut Transport) -> Result<()> {
             Err(unsent.fault(&format!("it waits {} min for its next attempt", PAUSE.as_mins())).into())
         }
     }
+}
+
+/// It has gone out, or nobody can be told: whoever waits for that sees when it was. In mind first, and then away.
+fn done(repo: &Repo, key: &MessageKey) -> Result<()> {
+    repo.queue().remember(key)?;
+    write::remove(&repo.queue().message(Stage::Finished, key))
 }

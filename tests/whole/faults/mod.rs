@@ -149,7 +149,15 @@ impl Stage {
                 continue;
             }
             let text = String::from_utf8_lossy(&bytes).replace("[]", "[\n]");
-            let passing = ["_at\"", "--- Mail", "\"since\"", "\"attempts\"", "\"interruptions\"", "airut."];
+            let passing = [
+                "_at\"",
+                "\"bytes\"",
+                "--- Mail",
+                "\"since\"",
+                "\"attempts\"",
+                "\"interruptions\"",
+                "airut.",
+            ];
             let lines = text.lines().filter(|line| !passing.iter().any(|word| line.contains(word)));
             found.insert(
                 name,
@@ -171,6 +179,7 @@ struct Mails {
 fn unmarked(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.contains("interrupted once on our side"));
     let timeless = lines.map(|line| line.split(" it is kept until").next().unwrap_or_default());
+    let timeless = timeless.filter(|line| !line.contains(" UTC"));
     // What airut says is parted from what Claude says by a line of its own.
     timeless.filter(|line| !line.is_empty() && *line != "* * *").collect::<Vec<_>>().join("\n")
 }

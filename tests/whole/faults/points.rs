@@ -205,6 +205,25 @@ fn wherever_gc_is_ended_it_removes_the_same_the_next_time() {
 }
 
 #[test]
+fn wherever_gc_or_reply_is_ended_people_hear_once_that_their_conversation_goes_for_its_size() {
+    let stage = Stage::new("max_storage = \"1k\"", "");
+    let id = stage.conversation().session().unwrap();
+    let session = stage.repo.session(&id).join("session.json");
+    let mut text = crate::whole::steps::json(&session);
+    let then = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(48);
+    text["active_at"] = then.to_string().into();
+    fs::write(&session, text.to_string()).unwrap();
+    assert!(walk(&stage, &["gc"]).len() > 8);
+    assert_eq!(stage.run(&["gc"]).code, Some(0));
+    assert_eq!(stage.repo.queued("finished").len(), 1);
+    assert!(walk(&stage, &["reply"]).len() > 5);
+    stage.settle().unwrap();
+    let notes = stage.sent().into_iter().filter(|(what, _)| what.contains("note")).collect::<Vec<_>>();
+    assert!(notes.len() == 1 && notes[0].1.ids == 1, "{notes:?}");
+    assert!(stage.repo.session(&id).exists());
+}
+
+#[test]
 fn a_real_container_is_replaced_when_its_run_was_ended_beside_it() {
     let stage = Stage::with(World::with_containers(), &obedient());
     fs::remove_file(stage.world.path("bin/podman")).unwrap();
