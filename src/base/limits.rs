@@ -236,6 +236,13 @@ pub const UNSETTLED_AGE: Duration = Duration::from_secs(5 * 24 * 3600);
 pub const CONFIG_BYTES: u64 = 1 << 20;
 /// `check` wants as much room for a repository's storage.
 pub const FREE_BYTES: u64 = 1 << 30;
+/// With less room than one of its blocks takes, a disk is full.
+pub const FULL_BYTES: u64 = 64 << 10;
+/// Kept free on the disk while a task runs, to record what came of it: `task.json` with the longest answer, its mail
+/// without attachments, and what else is written for it.
+pub const HELD_BYTES: u64 = 4 << 20;
+/// As so many files, since each of those needs one.
+pub const HELD_FILES: u64 = 8;
 /// Waiting for a lock that is held for moments only.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// Waiting for the mailbox: another look into it takes moments, and one that watches it gets the mail anyway.

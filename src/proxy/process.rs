@@ -1,7 +1,9 @@
 //! The host's side: prepares a runtime directory, starts the proxy process for it, and knows whether it lives. A
 //! proxy that is not ready in time does not exist for anybody.
 
+use crate::base::fault::Fault;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::runtime;
 use crate::exec::program::Program;
 use crate::format::allowlist::Allowlist;
@@ -297,7 +299,10 @@ fn hand_over(child: &mut Child, settings: &Settings) -> Result<(ChildStdin, Read
     match (ready.ready, &ready.error) {
         (true, _) => Ok((stdin, ready)),
         (false, error) => {
-            bail!("the proxy cannot start: {}", error.as_deref().unwrap_or("it does not say why"))
+            let why = error.as_deref().unwrap_or("it does not say why");
+            let why = format!("the proxy cannot start: {why}");
+            Err(Shortage::said(&why)
+                .map_or_else(|| anyhow!(why.clone()), |what| Fault::short(what, &why).into()))
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::base::fault::Fault;
 use crate::base::id::MessageKey;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::accounts::{self, Holder};
 use crate::disk::layout::Stage;
@@ -38,6 +39,11 @@ pub fn authorize(repo: &Repo, only: Option<&[MessageKey]>, talk: &dyn Talk) -> R
         match one(repo, &key, only.is_some(), talk) {
             Ok(true) => report.moved(&repo.name, &key),
             Ok(false) => {}
+            // The next ones would lack it as well.
+            Err(error) if Shortage::of(&error).is_some() => {
+                report.trouble(&repo.name, &key, error);
+                break;
+            }
             Err(error) => report.trouble(&repo.name, &key, error),
         }
     }
@@ -97,7 +103,7 @@ fn one(repo: &Repo, key: &MessageKey, named: bool, talk: &dyn Talk) -> Result<bo
 fn tell(repo: &Repo, key: &MessageKey, bytes: &[u8], verdict: &Verdict, now: Timestamp) -> Result<()> {
     let Some(from) = &verdict.from else { return Ok(()) };
     let holder = Holder::Sender(from);
-    if !accounts::read(&repo.layout, holder, now).is_told(Span::Day) {
+    if !accounts::read(&repo.layout, holder, now)?.is_told(Span::Day) {
         let own = &repo.config.mail.from;
         let letter = note::compose(own, from, key, bytes, &Notice::NotOnTheList, now)?;
         repo.queue().post(key, &letter)?;

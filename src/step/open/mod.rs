@@ -9,10 +9,11 @@ mod quota;
 
 use crate::base::fault::Fault;
 use crate::base::id::{MessageKey, SessionId};
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::layout::Stage;
 use crate::disk::repo::Repo;
-use crate::disk::session::is_too_new;
+use crate::disk::session::is_no_damage;
 use crate::disk::write;
 use crate::format::verdict::{Decision, Verdict};
 use crate::step::report::Report;
@@ -47,6 +48,11 @@ pub fn open(repo: &Repo, only: Option<&[MessageKey]>, mode: &Mode, talk: &dyn Ta
         match opened.unwrap_or_else(|_| Err(anyhow!("airut itself failed on it (a panic)"))) {
             Ok(Some(task)) => report.moved(&repo.name, &task),
             Ok(None) => {}
+            // The next ones would lack it as well.
+            Err(error) if Shortage::of(&error).is_some() => {
+                report.trouble(&repo.name, &key, error);
+                break;
+            }
             // Where the operator says to which session it belongs, it may be him who is wrong.
             Err(error) if *mode != Mode::Open => report.trouble(&repo.name, &key, error),
             Err(error) => report.trouble(&repo.name, &key, failed::note(repo, &key, error)),
@@ -104,9 +110,9 @@ fn one(
     let from = verdict.from.clone().context("its verdict names no sender")?;
     let now = Timestamp::now();
     let plan = plan::plan(repo, key, &bytes, from, mode, now)?;
-    if !place::is_begun(repo, key, &plan)
+    if !place::is_begun(repo, key, &plan)?
         && !is_by_hand(&verdict)
-        && let Some(reached) = quota::reached(repo, key, &plan, now)
+        && let Some(reached) = quota::reached(repo, key, &plan, now)?
     {
         let waits = quota::turn_away(repo, key, &bytes, &plan, verdict, &reached)?;
         let what = if waits { "waits" } else { "is declined" };
@@ -119,7 +125,7 @@ fn one(
 /// The verdict beside a message, if it is there and lets the message in.
 fn accepted(repo: &Repo, key: &MessageKey) -> Result<Option<Verdict>> {
     let verdict = match write::read_json_to_change::<Verdict>(&repo.queue().verdict(Stage::Authorized, key)) {
-        Err(error) if is_too_new(&error) => return Err(error),
+        Err(error) if is_no_damage(&error) => return Err(error),
         read => read.unwrap_or_default(),
     };
     Ok(verdict.filter(|verdict| verdict.decision == Decision::Accepted))

@@ -4,12 +4,13 @@
 use crate::base::fault::Fault;
 use crate::base::id::{MessageKey, SessionId, TaskId};
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::queue::Ticket;
 use crate::disk::repo::Repo;
-use crate::disk::session::{SessionDir, SessionGuard, is_too_new, message_file, task_id};
+use crate::disk::session::{SessionDir, SessionGuard, is_no_damage, message_file, task_id};
 use crate::disk::write;
 use crate::format::session::Session;
 use crate::format::task::{DeliveryState, Message, Reason, State, Task};
@@ -177,8 +178,11 @@ fn make_session(repo: &Repo, key: &MessageKey, plan: &Plan) -> Result<Option<any
     let default = match &source {
         Some(Ok(source)) => source.configuration(),
         _ => Source::as_it_is(repo).configuration(),
-    }
-    .unwrap_or_default();
+    };
+    let default = match default {
+        Err(error) if Shortage::of(&error).is_some() => return Err(error),
+        found => found.unwrap_or_default(),
+    };
     let guard = SessionGuard::take(&repo.layout, id)?;
     if !guard.dir.exists() {
         let session = Session {
@@ -201,7 +205,11 @@ fn make_session(repo: &Repo, key: &MessageKey, plan: &Plan) -> Result<Option<any
     drop(guard);
     Ok(match source {
         None => None,
-        Some(source) => source.and_then(|source| source.workspace(repo, &session)).err(),
+        Some(source) => match source.and_then(|source| source.workspace(repo, &session)) {
+            // The mail stays where it is, and is placed when this machine has what it lacks.
+            Err(error) if Shortage::of(&error).is_some() => return Err(error),
+            made => made.err(),
+        },
     })
 }
 
@@ -215,7 +223,7 @@ fn task_for(guard: &SessionGuard, session: &Session, key: &MessageKey, alone: bo
     let task = loop {
         let task = match guard.load_task(number) {
             Ok(task) => task,
-            Err(error) if is_too_new(&error) => return Err(error),
+            Err(error) if is_no_damage(&error) => return Err(error),
             Err(_) if number == last && is_empty(&guard.dir.task_dir(last)) => return new(last),
             // Damaged: what is left of it stays as it is.
             Err(_) => return new(last + 1),
@@ -244,11 +252,25 @@ fn last_task(dir: &SessionDir, session: &Session) -> u32 {
 }
 
 /// Whether a try that was cut off has begun to place this message: then it is placed, whatever has changed.
-pub fn is_begun(repo: &Repo, key: &MessageKey, plan: &Plan) -> bool {
+///
+/// # Errors
+/// Where it cannot be seen now.
+pub fn is_begun(repo: &Repo, key: &MessageKey, plan: &Plan) -> Result<bool> {
     let dir = SessionDir::new(&repo.layout, plan.session_id());
-    let Ok(session) = dir.load() else { return false };
-    let mut tasks = (1..=last_task(&dir, &session)).rev().map_while(|number| dir.load_task(number).ok());
-    plan.is_new() || tasks.any(|task| task.messages.iter().any(|message| message.key == *key))
+    let session = match dir.load() {
+        Ok(session) => session,
+        Err(error) if is_no_damage(&error) => return Err(error),
+        Err(_) => return Ok(false),
+    };
+    for number in (1..=last_task(&dir, &session)).rev() {
+        match dir.load_task(number) {
+            Ok(task) if task.messages.iter().any(|message| message.key == *key) => return Ok(true),
+            Ok(_) => {}
+            Err(error) if is_no_damage(&error) => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(plan.is_new())
 }
 
 /// Whether there is no such directory, or nothing in it but what was being written when a process was killed.

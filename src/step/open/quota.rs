@@ -15,15 +15,18 @@ use jiff::Timestamp;
 
 /// The limit that this message would go beyond. A mail that stops work is always taken, and so is one that a try which
 /// was cut off has counted already.
-pub fn reached(repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) -> Option<Reached> {
+pub fn reached(repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) -> Result<Option<Reached>> {
     if plan.command == Some(Command::Stop) {
-        return None;
+        return Ok(None);
     }
-    let accounts = holders(plan).map(|(whose, holder)| (whose, accounts::read(&repo.layout, holder, now)));
+    let mut accounts = Vec::new();
+    for (whose, holder) in holders(plan) {
+        accounts.push((whose, accounts::read(&repo.layout, holder, now)?));
+    }
     if accounts.iter().any(|(_, account)| account.last.as_ref() == Some(key)) {
-        return None;
+        return Ok(None);
     }
-    quota::reached(&accounts, &repo.config.limits, now)
+    Ok(quota::reached(&accounts, &repo.config.limits, now))
 }
 
 /// One mail more.
@@ -50,7 +53,7 @@ pub fn turn_away(
         Whose::Session => Holder::Session(plan.session_id()),
         Whose::Sender | Whose::Repo => Holder::Sender(&plan.from),
     };
-    let told = accounts::read(&repo.layout, holder, now).is_told(reached.span);
+    let told = accounts::read(&repo.layout, holder, now)?.is_told(reached.span);
     if !told {
         let notice = Notice::LimitReached { limit: reached.to_string(), until: reached.until, waits };
         let from = &repo.config.mail.from;
