@@ -1,8 +1,9 @@
 //! A real disk that can only be read, and one that is full: a small tmpfs in a mount namespace of the test's own.
 
 use crate::support::letter::Letter;
-use crate::support::world::{Ran, World};
+use crate::support::world::{Ran, Setup, World};
 use crate::whole::faults::{Stage, below};
+use crate::whole::steps::{container_of, obedient};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -170,4 +171,45 @@ fn however_little_room_is_left_each_mail_is_answered_once_when_there_is_more() {
     assert!(failed > 10, "{failed} with too few files");
     let failed = walk(&stage, 0, |disk, left| disk.leave(Some(left), None));
     assert!(failed > 10, "{failed} with too little room");
+}
+
+#[test]
+fn an_agent_that_fills_the_disk_is_ended_and_told_of_others_go_on_and_so_does_it_when_there_is_room() {
+    let mut stage =
+        Stage::with(World::with_containers(), &Setup { toml: "reserve = \"0\"".to_owned(), ..obedient() });
+    fs::remove_file(stage.world.path("bin/podman")).unwrap();
+    let other = stage.world.repo(&obedient());
+    let storage = stage.repo.storage.clone();
+    fs::create_dir_all(&storage).unwrap();
+    let disk = Disk::new(&storage, 4 * HELD_PAGES, 5_000);
+    stage.repo.storage = disk.path("");
+    stage.through = Some(disk.enter(&stage.world).get_args().map(Into::into).collect());
+
+    let body = "do: say Words before it.; dd if=/dev/zero of=/storage/fill bs=64k 2>/dev/null; while :; do say More.; done";
+    stage.world.send(&stage.repo, &stage.world.letter(&stage.repo, "Hello", body));
+    stage.world.send(&other, &stage.world.letter(&other, "Hello", "sh: echo not harmed"));
+    let ran = stage.run(&["cycle"]).ok();
+    assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    let answers = stage.world.answers(&stage.repo, 2);
+    let text = answers[1].text();
+    assert!(text.contains("The disk became full") && text.contains("Words before it."), "{text}");
+    assert!(stage.world.answers(&other, 2)[1].text().contains("not harmed"));
+    let id = answers[1].session().unwrap();
+    let events = fs::read_to_string(stage.repo.session(&id).join("tasks/1/events.jsonl")).unwrap();
+    assert!(events.contains("Words before it."), "{events}");
+    assert_eq!(stage.repo.task(&id, 1)["failure"]["reason"], "disk_full");
+    assert_eq!(container_of(&stage.repo), "");
+    stage.repo.assert_nothing_waits();
+
+    // Full still: what needs no room is answered, and nothing is lost of what does.
+    stage
+        .world
+        .send(&stage.repo, &Letter::reply(&stage.repo.sender, &answers[1], "sh: echo resumed=$resumed"));
+    let _ = stage.run(&["cycle"]).exit(75);
+    assert_eq!(stage.world.answers(&stage.repo, 2).len(), 2);
+    fs::remove_file(stage.repo.session(&id).join("storage/fill")).unwrap();
+    stage.settle().unwrap();
+    let answers = stage.world.answers(&stage.repo, 3);
+    assert_eq!(answers.len(), 3);
+    assert!(answers[2].text().contains("resumed=11111111"), "{}", answers[2].text());
 }

@@ -46,13 +46,15 @@ impl Stage {
         Ok(())
     }
 
-    /// What is there in the end, but for acknowledgements: of one that was delayed until the answer had gone, nothing comes.
+    /// What is there in the end, but for acknowledgements: of one that was delayed until the answer had gone, nothing comes;
+    /// and but for what the agent said on standard error, which no answer waits for.
     pub fn answered(&self) -> (BTreeMap<String, String>, BTreeMap<String, Mails>) {
         let (mut tree, mut sent) = (self.tree(), self.sent());
         for (_, text) in tree.iter_mut().filter(|(name, _)| name.ends_with("/task.json")) {
             let (before, rest) = text.split_once("\"acknowledgement\"").unwrap();
             *text = format!("{before}{}", rest.split_once('}').unwrap().1);
         }
+        tree.retain(|name, _| !name.ends_with("/stderr.log"));
         sent.retain(|what, mails| !(what.ends_with("Some(\"ack\")") && mails.ids == 1));
         (tree, sent)
     }
