@@ -173,6 +173,8 @@ pub enum Reason {
     Sandbox,
     /// The disk was full, so that no more of what Claude Code said could be stored.
     DiskFull,
+    /// It needed more memory than its container may use.
+    OutOfMemory,
     /// Claude Code ended with an error.
     Execution,
     /// Claude Code printed what is no stream of events, or too much of it.

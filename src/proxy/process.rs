@@ -206,6 +206,9 @@ pub fn standard_input(variables: &[(String, String)], prompt: &str) -> Vec<u8> {
 /// The container's exit code when the init saw the proxy end.
 pub const PROXY_GONE: i32 = contract::PROXY_GONE as i32;
 
+/// The container's exit code when the init saw the agent ended for want of memory.
+pub const OUT_OF_MEMORY: i32 = contract::OUT_OF_MEMORY as i32;
+
 /// Makes the directory and what a container needs of it, without a proxy.
 pub fn prepare(runtime_dir: &Path) -> Result<()> {
     runtime::check_socket_path(&runtime_dir.join(contract::SOCKET))?;

@@ -139,6 +139,7 @@ impl Letter<'_> {
             Reason::Clone => Notice::Repository { error: String::new() },
             Reason::Image => Notice::ImageBuild { output: error },
             Reason::Sandbox => Notice::Sandbox,
+            Reason::OutOfMemory => Notice::OutOfMemory { partial },
             Reason::DiskFull => Notice::DiskFull { partial },
             Reason::Execution => Notice::Agent { error },
             Reason::Output => Notice::AgentOutput,

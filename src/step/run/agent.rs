@@ -294,8 +294,12 @@ impl Attempt<'_> {
         if done || !ended.proxy_alive {
             return None;
         }
-        (matches!(code, KILLED | TERMINATED) && ended.facts.results.is_empty())
-            .then_some("was cut off (its container was ended from outside, perhaps for want of memory)")
+        let why = match code {
+            process::OUT_OF_MEMORY => "was cut off (it ran out of the memory that its container has)",
+            KILLED | TERMINATED => "was cut off (its container was ended from outside)",
+            _ => return None,
+        };
+        ended.facts.results.is_empty().then_some(why)
     }
 
     /// Whether it may go on after it was cut off; once, also if it was airut itself that was killed before.
