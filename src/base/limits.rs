@@ -251,6 +251,10 @@ pub const MAILBOX_WAIT: Duration = Duration::from_secs(5);
 pub const MIRROR_WAIT: Duration = Duration::from_secs(15 * 60);
 /// A clock that goes back by more than this was set; less is its ordinary correction.
 pub const CLOCK_STEP_SECONDS: i64 = 300;
+/// `gc` is run daily, or weekly; a longer time since it was is perhaps none, but a clock that was set wrong.
+pub const GC_GAP_SECONDS: i64 = 8 * 24 * 3600;
+/// A clock that leapt is believed after so long: what keeps it right sets it back within hours.
+pub const CLOCK_DOUBT_SECONDS: i64 = 12 * 3600;
 /// A JSON file of airut's own; `task.json` holds an answer's text, of which a byte can take six (`\u0001`).
 pub const JSON_BYTES: u64 = 16 << 20;
 /// One session's network log; what is blocked fills half of it at most, beyond it only a count is kept.

@@ -131,5 +131,6 @@ fn is_old(repo: &Repo, key: &MessageKey, now: Timestamp) -> bool {
     let modified =
         std::fs::metadata(repo.queue().message(Stage::Fetched, key)).and_then(|meta| meta.modified());
     let Ok(Ok(modified)) = modified.map(Timestamp::try_from) else { return false };
-    now.duration_since(modified).unsigned_abs() > limits::UNSETTLED_AGE
+    // One from the future (the clock was set back) is not old.
+    SignedDuration::try_from(limits::UNSETTLED_AGE).is_ok_and(|age| now.duration_since(modified) > age)
 }
