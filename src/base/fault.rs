@@ -1,5 +1,6 @@
 //! The few kinds of failure that a caller acts on. Everything else is a plain `anyhow` error.
 
+use crate::base::shortage::Shortage;
 use std::fmt;
 
 /// What a failure asks of whoever runs the command; `cli/exit.rs` turns it into an exit code.
@@ -13,6 +14,8 @@ pub enum Kind {
     Config,
     /// A newer airut wrote the file; nothing was changed.
     TooNew,
+    /// The machine lacks something: the same can be done when it has it.
+    Short(Shortage),
     /// Anything else.
     Failed,
 }
@@ -49,6 +52,11 @@ impl Fault {
     #[must_use]
     pub fn too_new(message: impl Into<String>) -> Self {
         Self::new(Kind::TooNew, message)
+    }
+
+    #[must_use]
+    pub fn short(shortage: Shortage, message: impl Into<String>) -> Self {
+        Self::new(Kind::Short(shortage), message).hint(shortage.hint())
     }
 
     fn new(kind: Kind, message: impl Into<String>) -> Self {

@@ -250,6 +250,13 @@ pub const UNSETTLED_AGE: Duration = Duration::from_secs(5 * 24 * 3600);
 pub const CONFIG_BYTES: u64 = 1 << 20;
 /// `check` wants as much room for a repository's storage.
 pub const FREE_BYTES: u64 = 1 << 30;
+/// With less room than one of its blocks takes, a disk is full.
+pub const FULL_BYTES: u64 = 64 << 10;
+/// Kept free on the disk while a task runs, to record what came of it: `task.json` with the longest answer, its mail
+/// without attachments, and what else is written for it.
+pub const HELD_BYTES: u64 = 4 << 20;
+/// As so many files, since each of those needs one.
+pub const HELD_FILES: u64 = 8;
 /// Waiting for a lock that is held for moments only.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// Waiting for the mailbox: another look into it takes moments, and one that watches it gets the mail anyway.
@@ -258,6 +265,10 @@ pub const MAILBOX_WAIT: Duration = Duration::from_secs(5);
 pub const MIRROR_WAIT: Duration = Duration::from_secs(15 * 60);
 /// A clock that goes back by more than this was set; less is its ordinary correction.
 pub const CLOCK_STEP_SECONDS: i64 = 300;
+/// `gc` is run daily, or weekly; a longer time since it was is perhaps none, but a clock that was set wrong.
+pub const GC_GAP_SECONDS: i64 = 8 * 24 * 3600;
+/// A clock that leapt is believed after so long: what keeps it right sets it back within hours.
+pub const CLOCK_DOUBT_SECONDS: i64 = 12 * 3600;
 /// A JSON file of airut's own; `task.json` holds an answer's text, of which a byte can take six (`\u0001`).
 pub const JSON_BYTES: u64 = 16 << 20;
 /// One session's network log; what is blocked fills half of it at most, beyond it only a count is kept.

@@ -6,6 +6,7 @@ pub mod pattern;
 pub mod host;
 pub mod cidr;
 pub mod remote;
+pub mod shortage;
 pub mod limits;
 pub mod fault;
 pub mod talk;

@@ -1,10 +1,10 @@
 //! The whole contract of exit codes, for timers to act on.
 
 use crate::base::fault::{Fault, Kind};
+use crate::base::shortage::Shortage;
 use crate::cli::print;
 use crate::step::report::Report;
 use anyhow::{Error, Result};
-use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// What a command came to.
@@ -50,24 +50,21 @@ fn of_error(error: &Error) -> Exit {
     if let Some(fault) = fault(error) {
         return match fault.kind {
             Kind::Usage => Exit::Usage,
-            Kind::TryLater => Exit::TryLater,
+            Kind::TryLater | Kind::Short(_) => Exit::TryLater,
             Kind::Config => Exit::Config,
             Kind::TooNew | Kind::Failed => Exit::Failed,
         };
     }
-    match root_io(error) {
-        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem) => {
-            Exit::TryLater
-        }
-        _ => Exit::Failed,
-    }
+    if Shortage::of(error).is_some() { Exit::TryLater } else { Exit::Failed }
+}
+
+/// What to do about it, where that is known.
+pub fn hint(error: &Error) -> Option<String> {
+    let own = fault(error).and_then(|fault| fault.hint.clone());
+    own.or_else(|| Shortage::of(error).map(|shortage| shortage.hint().to_owned()))
 }
 
 /// The fault within an error, however much context is around it.
 pub fn fault(error: &Error) -> Option<&Fault> {
     error.downcast_ref::<Fault>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Fault>()))
-}
-
-fn root_io(error: &Error) -> Option<ErrorKind> {
-    error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
 }

@@ -58,8 +58,8 @@ pub fn report(report: &Report, as_json: bool) -> Result<()> {
 pub fn error(about: Option<&str>, error: &Error) {
     let about = about.map_or_else(String::new, |about| format!("{about}: "));
     talk(&format!("{}{}", tagged("error: ", "31"), one_line(&format!("{about}{error:#}"))));
-    if let Some(hint) = exit::fault(error).and_then(|fault| fault.hint.as_deref()) {
-        talk(&format!("{}{}", tagged("hint: ", "36"), one_line(hint)));
+    if let Some(hint) = exit::hint(error) {
+        talk(&format!("{}{}", tagged("hint: ", "36"), one_line(&hint)));
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::base::address::Address;
 use crate::base::id::SessionId;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::layout::{Layout, hex};
 use crate::disk::lock::Lock;
 use crate::disk::write;
@@ -22,8 +23,10 @@ pub enum Holder {
 }
 
 /// As it stands at `now`; one that nobody wrote yet, or that is damaged, is empty: it must not hold up mail.
-#[must_use]
-pub fn read(layout: &Layout, holder: &Holder, now: Timestamp) -> Account {
+///
+/// # Errors
+/// Where it cannot be read now; what stands in it would be lost.
+pub fn read(layout: &Layout, holder: &Holder, now: Timestamp) -> Result<Account> {
     load(&path(layout, holder), now)
 }
 
@@ -36,14 +39,17 @@ pub fn update<T>(
 ) -> Result<T> {
     let path = path(layout, holder);
     let _lock = Lock::exclusive(&layout.lock("accounts"), limits::LOCK_WAIT, "the accounts")?;
-    let mut account = load(&path, now);
+    let mut account = load(&path, now)?;
     let result = change(&mut account);
     write::json_unsynced(&path, &account)?;
     Ok(result)
 }
 
-fn load(path: &Path, now: Timestamp) -> Account {
-    write::read_json::<Account>(path).ok().flatten().unwrap_or_default().at(now)
+fn load(path: &Path, now: Timestamp) -> Result<Account> {
+    match write::read_json::<Account>(path) {
+        Err(error) if Shortage::of(&error).is_some() => Err(error),
+        read => Ok(read.ok().flatten().unwrap_or_default().at(now)),
+    }
 }
 
 fn path(layout: &Layout, holder: &Holder) -> PathBuf {

@@ -3,7 +3,7 @@
 
 use crate::base::limits;
 use crate::disk::crash;
-use crate::disk::write::{self, UNFINISHED, parent, stamp};
+use crate::disk::write::{self, parent, stamp};
 use crate::format::version::Versioned;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub struct Unnamed(tempfile::TempPath);
 /// Writes a file in `beside` without waiting for the disk. It is not kept open: there may be many.
 pub fn unnamed(beside: &Path, bytes: &[u8]) -> Result<Unnamed> {
     let write = || -> std::io::Result<tempfile::TempPath> {
-        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
+        let mut file = write::unfinished(beside)?;
         file.write_all(bytes)?;
         stamp(file.as_file())?;
         Ok(file.into_temp_path())
@@ -73,8 +73,7 @@ impl Batch {
     /// Makes a directory for the owner only, at once, for the files of this batch; that it is there is no error.
     pub fn dir(&mut self, path: &Path) -> Result<()> {
         if !path.is_dir() {
-            crash::point("create_dir");
-            match DirBuilder::new().mode(0o700).create(path) {
+            match crash::effect("create_dir").and_then(|()| DirBuilder::new().mode(0o700).create(path)) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(error)
                         .with_context(|| format!("cannot make the directory {}", path.display()));
@@ -109,8 +108,8 @@ impl Batch {
         let written = self.files.iter().map(|(file, _)| file.0.as_ref());
         sync(written, "write: sync the file")?;
         for (at, path) in &self.links {
-            crash::point("link");
-            match std::fs::hard_link(&self.files[*at].0.0, path) {
+            let link = || std::fs::hard_link(&self.files[*at].0.0, path);
+            match crash::effect("link").and_then(|()| link()) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(error).with_context(|| format!("cannot write {}", path.display()));
                 }
@@ -118,15 +117,15 @@ impl Batch {
             }
         }
         for (file, path) in std::mem::take(&mut self.files) {
-            crash::point("write: rename");
-            file.0.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+            crash::effect("write: rename")
+                .and_then(|()| Ok(file.0.persist(&path)?))
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         for path in std::mem::take(&mut self.marks) {
             self.touch(&path)?;
         }
         for path in std::mem::take(&mut self.gone) {
-            crash::point("remove");
-            match std::fs::remove_file(&path) {
+            match crash::effect("remove").and_then(|()| std::fs::remove_file(&path)) {
                 Ok(()) => self.dirs.extend([parent(&path)?.to_owned()]),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
@@ -135,7 +134,6 @@ impl Batch {
             }
         }
         for (from, to) in std::mem::take(&mut self.moves) {
-            crash::point("rename");
             write::move_unsynced(&from, &to)?;
             self.dirs.extend([parent(&to)?.to_owned(), parent(&from)?.to_owned()]);
         }
@@ -143,9 +141,8 @@ impl Batch {
     }
 
     fn touch(&mut self, path: &Path) -> Result<()> {
-        crash::point("touch");
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        match made.and_then(|file| stamp(&file)) {
+        let make = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        match crash::effect("touch").and_then(|()| make()).and_then(|file| stamp(&file)) {
             Ok(()) => self.dirs.extend([parent(path)?.to_owned()]),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
@@ -159,7 +156,7 @@ impl Batch {
 fn sync<'a>(paths: impl Iterator<Item = &'a Path>, point: &str) -> Result<()> {
     let paths: Vec<_> = paths.collect();
     let wait = |path: &Path| -> std::io::Result<()> {
-        crash::point(point);
+        crash::effect(point)?;
         let file = File::open(path)?;
         if paths.len() > limits::SYNC_EACH { Ok(rustix::fs::syncfs(&file)?) } else { file.sync_all() }
     };

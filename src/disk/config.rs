@@ -4,6 +4,7 @@
 use crate::base::fault::Fault;
 use crate::base::id::RepoName;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::layout::{Global, Layout};
 use crate::format::config::{Config, Problem, check, literal_secret, place, read, resolve};
 use anyhow::Result;
@@ -34,7 +35,7 @@ pub struct Places {
 
 /// Loads `explicit`, or the user's `airut/airut.toml`, or `/etc/airut/airut.toml`.
 ///
-/// Errors: always a `Fault` of kind `Config`.
+/// Errors: a `Fault` of kind `Config`, but for what the machine lacks.
 pub fn load(explicit: Option<&Path>) -> Result<Loaded> {
     load_from(&Places::of_this_process(), explicit)
 }
@@ -120,7 +121,14 @@ fn contents(path: &Path) -> Result<Option<(String, Metadata)>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fault(error.to_string()).into()),
+        // What the machine lacks is no fault of the configuration's.
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            if Shortage::of(&error).is_some() {
+                return Err(error.context(format!("cannot read {}", path.display())));
+            }
+            return Err(fault(error.to_string()).into());
+        }
     };
     let meta = file.metadata().map_err(|error| fault(error.to_string()))?;
     let mut bytes = Vec::new();

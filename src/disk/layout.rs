@@ -145,6 +145,18 @@ impl Layout {
         self.root.join("locks/turn")
     }
 
+    /// Its time is when `gc` was last here, by a clock that it believed.
+    #[must_use]
+    pub fn cleaned(&self) -> PathBuf {
+        self.root.join("locks/gc")
+    }
+
+    /// Its time is when `gc` first doubted the clock; there only while it does.
+    #[must_use]
+    pub fn doubted(&self) -> PathBuf {
+        self.root.join("locks/gc-doubt")
+    }
+
     /// Held for moments, to change a session's files.
     #[must_use]
     pub fn session_lock(&self, id: &SessionId) -> PathBuf {

@@ -53,13 +53,10 @@ fn open(path: &Path) -> Result<File> {
     if let Some(dir) = path.parent() {
         write::create_dir(dir)?;
     }
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
+    let open =
+        || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    crash::failing("open the lock")
+        .and_then(|()| open())
         .with_context(|| format!("cannot open the lock {}", path.display()))
 }
 

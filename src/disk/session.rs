@@ -3,6 +3,7 @@
 use crate::base::fault::{Fault, Kind};
 use crate::base::id::{SessionId, TaskId};
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::layout::Layout;
 use crate::disk::lock::Lock;
 use crate::disk::queue::message_key;
@@ -100,7 +101,7 @@ fn read_one<T>(path: &Path, id: &SessionId, read: fn(&Path) -> Result<Option<T>>
     match read(path) {
         Ok(Some(value)) => Ok(value),
         Ok(None) => Err(damaged(id, &format!("{} is missing", path.display())).into()),
-        Err(error) if is_too_new(&error) => Err(error),
+        Err(error) if is_no_damage(&error) => Err(error),
         Err(error) => Err(damaged(id, &format!("{error:#}")).into()),
     }
 }
@@ -114,6 +115,13 @@ fn damaged(id: &SessionId, why: &str) -> Fault {
 #[must_use]
 pub fn is_too_new(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == Kind::TooNew)
+}
+
+/// Whether what could not be read or changed is sound all the same: a newer airut wrote it, or the machine lacks what it
+/// takes.
+#[must_use]
+pub fn is_no_damage(error: &anyhow::Error) -> bool {
+    is_too_new(error) || Shortage::of(error).is_some()
 }
 
 /// One session, to change: nobody else does while this lives.
@@ -186,7 +194,7 @@ impl SessionGuard {
     pub fn rescue_task(&self, number: u32, detail: &str, now: Timestamp) -> Result<Option<Task>> {
         let mut task = match self.load_task(number) {
             Ok(task) => task,
-            Err(error) if is_too_new(&error) => return Err(error),
+            Err(error) if is_no_damage(&error) => return Err(error),
             Err(_) => Task::new(number, self.dir.accepted_messages(number, now)?, now),
         };
         if task.messages.is_empty() {

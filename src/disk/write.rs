@@ -14,12 +14,18 @@ use std::path::Path;
 use std::time::SystemTime;
 
 /// What a file is called before it has its name; a process that is killed leaves it so.
-pub(in crate::disk) const UNFINISHED: &str = ".tmp-";
+const UNFINISHED: &str = ".tmp-";
 
 /// Whether a file of this name was never finished.
 #[must_use]
 pub fn is_unfinished(name: &str) -> bool {
     name.starts_with(UNFINISHED)
+}
+
+/// A new file that has no name of its own yet.
+pub(in crate::disk) fn unfinished(beside: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    crash::failing("write")?;
+    tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)
 }
 
 /// Puts `bytes` at `path`, replacing what was there, readable by the owner only.
@@ -30,12 +36,12 @@ pub fn durable(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The same, written in `beside` first: for directories that are watched, where nothing half may be seen.
 pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
+        let mut file = unfinished(beside)?;
         file.write_all(bytes)?;
         stamp(file.as_file())?;
-        crash::point("write: sync the file");
+        crash::effect("write: sync the file")?;
         file.as_file().sync_all()?;
-        crash::point("write: rename");
+        crash::effect("write: rename")?;
         file.persist(path)?;
         Ok(())
     };
@@ -45,7 +51,6 @@ pub fn durable_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> Result<()>
 
 /// Moves a file or directory within one file system, replacing a file that was there.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    crash::point("rename");
     move_unsynced(from, to)?;
     sync_dir(parent(to)?)?;
     if parent(from)? != parent(to)? {
@@ -56,7 +61,9 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 
 pub(in crate::disk) fn move_unsynced(from: &Path, to: &Path) -> Result<()> {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
-    std::fs::rename(from, to).with_context(|| format!("cannot move {} to {}", from.display(), to.display()))
+    crash::effect("rename")
+        .and_then(|()| std::fs::rename(from, to))
+        .with_context(|| format!("cannot move {} to {}", from.display(), to.display()))
 }
 
 /// The same for what another process may move first; false when it was gone.
@@ -73,8 +80,7 @@ fn is_gone(path: &Path) -> bool {
 
 /// Removes a file; that it was gone already is no error.
 pub fn remove(path: &Path) -> Result<()> {
-    crash::point("remove");
-    match std::fs::remove_file(path) {
+    match crash::effect("remove").and_then(|()| std::fs::remove_file(path)) {
         Ok(()) => sync_dir(parent(path)?),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot remove {}", path.display())),
@@ -88,8 +94,7 @@ pub fn create_dir(path: &Path) -> Result<()> {
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     above.map_or(Ok(()), create_dir)?;
-    crash::point("create_dir");
-    match DirBuilder::new().mode(0o700).create(path) {
+    match crash::effect("create_dir").and_then(|()| DirBuilder::new().mode(0o700).create(path)) {
         // What is stored in it is only as durable as its own name.
         Ok(()) => above.map_or(Ok(()), sync_dir),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -99,8 +104,8 @@ pub fn create_dir(path: &Path) -> Result<()> {
 
 /// Makes an empty file unless there is one.
 pub fn touch(path: &Path) -> Result<()> {
-    crash::point("touch");
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    let make = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match crash::effect("touch").and_then(|()| make()) {
         Ok(file) => stamp(&file)
             .with_context(|| format!("cannot write {}", path.display()))
             .and_then(|()| sync_dir(parent(path)?)),
@@ -119,11 +124,11 @@ pub fn mark_time(path: &Path) -> Result<()> {
 /// link, never over what is there. It is written in `beside` first. False when the name is taken.
 pub fn create_new(beside: &Path, path: &Path, bytes: &[u8]) -> Result<bool> {
     let write = || -> std::io::Result<bool> {
-        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)?;
+        let mut file = unfinished(beside)?;
         file.write_all(bytes)?;
-        crash::point("create_new: sync the file");
+        crash::effect("create_new: sync the file")?;
         file.as_file().sync_all()?;
-        crash::point("create_new: link");
+        crash::effect("create_new: link")?;
         match file.persist_noclobber(path) {
             Ok(_) => Ok(true),
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -140,6 +145,7 @@ pub fn create_new(beside: &Path, path: &Path, bytes: &[u8]) -> Result<bool> {
 /// A file without a name, gone with who holds it, to be read from its beginning.
 pub fn nameless(bytes: &[u8]) -> Result<File> {
     let make = || -> std::io::Result<File> {
+        crash::failing("write without a name")?;
         let mut file = tempfile::tempfile()?;
         file.write_all(bytes)?;
         file.rewind()?;
@@ -150,14 +156,9 @@ pub fn nameless(bytes: &[u8]) -> Result<File> {
 
 /// Opens a file of ours for appending, never through a link.
 pub fn append(path: &Path) -> Result<File> {
-    crash::point("append");
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(nofollow())
-        .open(path)
-        .with_context(|| format!("cannot write {}", path.display()))
+    let open =
+        || OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(nofollow()).open(path);
+    crash::effect("append").and_then(|()| open()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Opens for reading what the agent may have put there: a regular file, never a link, never a pipe that blocks.
@@ -176,7 +177,7 @@ pub fn open_untrusted(path: &Path) -> Result<File> {
 
 /// Reads a file of ours, or nothing where there is none; larger than `max_bytes` is an error.
 pub fn read(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let file = match crash::failing("read").and_then(|()| File::open(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -200,10 +201,9 @@ pub fn json<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<()> {
 pub fn json_unsynced<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<()> {
     let text = json_text(path, value)?;
     let write = || -> std::io::Result<()> {
-        let mut file =
-            tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(path.parent().unwrap_or(path))?;
+        let mut file = unfinished(path.parent().unwrap_or(path))?;
         file.write_all(&text)?;
-        crash::point("write unsynced: rename");
+        crash::effect("write unsynced: rename")?;
         file.persist(path)?;
         Ok(())
     };
@@ -255,8 +255,8 @@ pub(in crate::disk) fn stamp(file: &File) -> std::io::Result<()> {
 
 /// Makes the directory's entries durable.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    crash::point("sync the directory");
-    File::open(dir)
+    crash::effect("sync the directory")
+        .and_then(|()| File::open(dir))
         .and_then(|dir| dir.sync_all())
         .with_context(|| format!("cannot sync the directory {}", dir.display()))
 }

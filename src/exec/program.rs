@@ -184,13 +184,9 @@ impl Program {
         give_up: impl Fn() -> bool,
     ) -> Result<Output> {
         let name = self.program.to_string_lossy().into_owned();
-        crash::point("start the program");
-        let mut child = self
-            .command()
-            .stdin(self.stdin_file.take().map_or_else(Stdio::piped, Stdio::from))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+        let stdin = self.stdin_file.take().map_or_else(Stdio::piped, Stdio::from);
+        let mut child = crash::effect("start the program")
+            .and_then(|()| self.command().stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn())
             .with_context(|| format!("cannot run {name}"))?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (ended, end) = match std::io::pipe() {
@@ -253,12 +249,8 @@ impl Program {
     }
 
     fn piped(self, stderr: Stdio) -> Result<Child> {
-        crash::point("start the program that stays");
-        self.command()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
+        crash::effect("start the program that stays")
+            .and_then(|()| self.command().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn())
             .with_context(|| format!("cannot run {}", self.program.to_string_lossy()))
     }
 }

@@ -171,6 +171,10 @@ pub enum Reason {
     Image,
     /// The proxy or the container could not be started, or ended.
     Sandbox,
+    /// The disk was full, so that no more of what Claude Code said could be stored.
+    DiskFull,
+    /// It needed more memory than its container may use.
+    OutOfMemory,
     /// Claude Code ended with an error.
     Execution,
     /// Claude Code printed what is no stream of events, or too much of it.

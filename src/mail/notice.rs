@@ -91,6 +91,14 @@ pub enum Notice {
     },
     /// The sandbox or its proxy did not start or ended early.
     Sandbox,
+    /// Twice: it goes on once by itself.
+    OutOfMemory {
+        partial: bool,
+    },
+    /// There was no room for what Claude said.
+    DiskFull {
+        partial: bool,
+    },
     /// Files for the answer that were too many, or too large together.
     LeftOut {
         names: Vec<String>,
@@ -183,6 +191,14 @@ impl fmt::Display for Notice {
             Self::ModelIgnored { asked, used } => write!(f, "A conversation keeps the model it began with, so this was answered by {used} and not by {asked}. Write `/model {asked}` as the first line of a reply, or a new mail, to use {asked}."),
             Self::UnknownModel { asked } => write!(f, "\"{}\" is not the name of a model that is known here, so the repository's usual one is used. Please write the name after the plus sign in small letters, as in `+opus`.", one_line(asked)),
             Self::Sandbox => f.write_str("The sandbox for this task could not be kept up, so the work was ended for safety. Reply to this mail to try again; if it stays so, tell the operator."),
+            Self::OutOfMemory { partial } => {
+                let below = if *partial { "the answer below is not finished" } else { "there is no answer" };
+                write!(f, "The work on this ran out of memory, also when it was taken up again, so {below}. What was done so far is kept. Reply to this mail to let the work go on with a smaller step, or ask the operator for more memory.")
+            }
+            Self::DiskFull { partial } => {
+                let below = if *partial { "the answer below is not finished" } else { "there is no answer" };
+                write!(f, "The disk became full while Claude worked on this, so the work was ended and {below}. What was done so far is kept. Once the operator has made room, reply to this mail to let the work go on.")
+            }
             Self::LeftOut { names } => write!(f, "Not attached, because too many or too large together: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names, 0)),
             Self::NeverSent { names } => write!(f, "Not attached, because too large for any mail or no plain file: {}. Reply to this mail to get it in another way, in parts for example.", listed(names, 0)),
             Self::Refused { names } if names.len() > 1 => write!(f, "The mail server did not take this mail with its files, so it comes without them: {}. To get one of them, reply with `/resend NAME` as the first line.", listed(names, 0)),

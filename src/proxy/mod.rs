@@ -5,6 +5,7 @@ pub mod init {
     pub mod contract;
     pub mod dns;
     pub mod environment;
+    pub mod memory;
     pub mod trust;
 }
 pub mod settings;

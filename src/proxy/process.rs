@@ -1,7 +1,9 @@
 //! The host's side: prepares a runtime directory, starts the proxy process for it, and knows whether it lives. A
 //! proxy that is not ready in time does not exist for anybody.
 
+use crate::base::fault::Fault;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::runtime;
 use crate::exec::program::Program;
 use crate::format::allowlist::Allowlist;
@@ -204,6 +206,9 @@ pub fn standard_input(variables: &[(String, String)], prompt: &str) -> Vec<u8> {
 /// The container's exit code when the init saw the proxy end.
 pub const PROXY_GONE: i32 = contract::PROXY_GONE as i32;
 
+/// The container's exit code when the init saw the agent ended for want of memory.
+pub const OUT_OF_MEMORY: i32 = contract::OUT_OF_MEMORY as i32;
+
 /// Makes the directory and what a container needs of it, without a proxy.
 pub fn prepare(runtime_dir: &Path) -> Result<()> {
     runtime::check_socket_path(&runtime_dir.join(contract::SOCKET))?;
@@ -297,7 +302,10 @@ fn hand_over(child: &mut Child, settings: &Settings) -> Result<(ChildStdin, Read
     match (ready.ready, &ready.error) {
         (true, _) => Ok((stdin, ready)),
         (false, error) => {
-            bail!("the proxy cannot start: {}", error.as_deref().unwrap_or("it does not say why"))
+            let why = error.as_deref().unwrap_or("it does not say why");
+            let why = format!("the proxy cannot start: {why}");
+            Err(Shortage::said(&why)
+                .map_or_else(|| anyhow!(why.clone()), |what| Fault::short(what, &why).into()))
         }
     }
 }

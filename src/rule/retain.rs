@@ -1,6 +1,7 @@
 //! Which sessions go: those without activity for too long, then the oldest above the limit. One in use never does.
 
 use crate::base::id::SessionId;
+use crate::base::limits;
 use jiff::{SignedDuration, Timestamp};
 
 /// One session as `gc` sees it.
@@ -25,6 +26,16 @@ pub enum Why {
 pub struct Limits {
     pub max_age: SignedDuration,
     pub max_sessions: usize,
+}
+
+/// Whether ages can be believed: by this clock `gc` was here lately, or that was long ago and it has stood there for
+/// a while since it was first doubted. A clock that leaps ahead, and back when somebody sets it, costs no session then.
+#[must_use]
+pub fn is_clock_sound(last: Option<Timestamp>, doubted: Option<Timestamp>, now: Timestamp) -> bool {
+    let longer_ago = |then: Option<Timestamp>, seconds| {
+        then.is_some_and(|then| now.duration_since(then) >= SignedDuration::from_secs(seconds))
+    };
+    !longer_ago(last, limits::GC_GAP_SECONDS) || longer_ago(doubted, limits::CLOCK_DOUBT_SECONDS)
 }
 
 /// The sessions to remove, oldest first. A session from the future (the clock was set back) is not old.

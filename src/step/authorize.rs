@@ -4,6 +4,7 @@
 use crate::base::fault::Fault;
 use crate::base::id::MessageKey;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::accounts::{self, Holder};
 use crate::disk::layout::Stage;
@@ -35,20 +36,25 @@ pub fn authorize(repo: &Repo, only: Option<&[MessageKey]>, talk: &dyn Talk) -> R
     };
     let mut report = Report::default();
     for keys in keys.chunks(limits::BATCH) {
-        batch(repo, keys, only.is_some(), talk, &mut report);
+        if !batch(repo, keys, only.is_some(), talk, &mut report) {
+            break;
+        }
     }
     Ok(report)
 }
 
-/// Together, so that the disk is waited for once; where that fails, one by one, so that each has its own error.
-fn batch(repo: &Repo, keys: &[MessageKey], named: bool, talk: &dyn Talk, report: &mut Report) {
+/// Together, so that the disk is waited for once; where that fails, one by one, so that each has its own error. False
+/// where this machine lacks something: the next ones would lack it as well.
+fn batch(repo: &Repo, keys: &[MessageKey], named: bool, talk: &dyn Talk, report: &mut Report) -> bool {
     match (together(repo, keys, named, talk, report), keys) {
-        (Ok(()), _) => {}
-        (Err(error), [key]) => report.trouble(&repo.name, key, error),
-        // What went well meanwhile is not missed.
-        (Err(_), _) => {
-            keys.iter().for_each(|key| batch(repo, std::slice::from_ref(key), false, talk, report));
+        (Ok(()), _) => true,
+        (Err(error), [key, ..]) if keys.len() == 1 || Shortage::of(&error).is_some() => {
+            let goes_on = Shortage::of(&error).is_none();
+            report.trouble(&repo.name, key, error);
+            goes_on
         }
+        // What went well meanwhile is not missed.
+        (Err(_), _) => keys.iter().all(|key| batch(repo, std::slice::from_ref(key), false, talk, report)),
     }
 }
 
@@ -83,6 +89,7 @@ fn together(
                 let fault = Fault::failed("there is no such message in queue/fetched");
                 report.trouble(&repo.name, key, fault.into());
             }
+            Err(error) if Shortage::of(&error).is_some() => return Err(error),
             Err(error) => report.trouble(&repo.name, key, error),
         }
     }
@@ -144,7 +151,7 @@ fn tell(repo: &Repo, one: &Judged, now: Timestamp) -> Result<()> {
         return Ok(());
     };
     let holder = Holder::Sender(from.clone());
-    if !accounts::read(&repo.layout, &holder, now).is_told(Span::Day) {
+    if !accounts::read(&repo.layout, &holder, now)?.is_told(Span::Day) {
         let own = &repo.config.mail.from;
         let letter = note::compose(own, from, key, &bytes, &Notice::NotOnTheList, now)?;
         repo.queue().post(key, &letter)?;
@@ -172,5 +179,6 @@ fn is_old(repo: &Repo, key: &MessageKey, now: Timestamp) -> bool {
     let modified =
         std::fs::metadata(repo.queue().message(Stage::Fetched, key)).and_then(|meta| meta.modified());
     let Ok(Ok(modified)) = modified.map(Timestamp::try_from) else { return false };
-    now.duration_since(modified).unsigned_abs() > limits::UNSETTLED_AGE
+    // One from the future (the clock was set back) is not old.
+    SignedDuration::try_from(limits::UNSETTLED_AGE).is_ok_and(|age| now.duration_since(modified) > age)
 }

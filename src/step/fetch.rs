@@ -3,6 +3,7 @@
 
 use crate::base::fault::{Fault, Kind};
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
@@ -146,7 +147,11 @@ fn from_imap(repo: &Repo, mailbox: &mut Mailbox, talk: &dyn Talk) -> Result<Repo
     let mut report = Report::default();
     let path = repo.layout.mailbox_state();
     let uid_validity = mailbox.select()?;
-    let mut state = match write::read_json::<mailbox::Mailbox>(&path).unwrap_or_default() {
+    let known = match write::read_json::<mailbox::Mailbox>(&path) {
+        Err(error) if Shortage::of(&error).is_some() => return Err(error),
+        known => known.unwrap_or_default(),
+    };
+    let mut state = match known {
         Some(state) if state.uid_validity == uid_validity => state,
         _ => mailbox::Mailbox { format: mailbox::Mailbox::FORMAT, uid_validity, ..Default::default() },
     };
@@ -189,7 +194,7 @@ fn take_all(
                 Err(error) if error.is::<Gone>() && !state.failures.contains_key(uid) => {
                     failed.mails.push((*uid, None));
                 }
-                Err(error) if is_away(&error) => {
+                Err(error) if is_away(&error) || Shortage::of(&error).is_some() => {
                     lost = Some(error);
                     break;
                 }
@@ -302,6 +307,8 @@ fn from_maildir(repo: &Repo, maildir: &Maildir, talk: &dyn Talk) -> Result<Repor
                     mails.push(mail);
                     entries.push(entry);
                 }
+                // They would all fail alike.
+                Err(error) if Shortage::of(&error).is_some() => return Err(error),
                 Err(error) => report.trouble(&repo.name, &entry.name(), error),
             }
         }

@@ -14,7 +14,7 @@ use crate::disk::session::{self, SessionDir, SessionGuard};
 use crate::disk::write;
 use crate::format::image::Image;
 use crate::proxy::process;
-use crate::rule::retain::{Limits, Seen, Why, retain};
+use crate::rule::retain::{self, Limits, Seen, Why};
 use crate::step::gc::size::keep_within;
 use crate::step::report::{Report, Trouble};
 use crate::tool::{image, podman};
@@ -39,11 +39,15 @@ pub fn gc(repo: &Repo, options: &Options) -> Result<Report> {
             report.troubles.push(Trouble { what: format!("{}: {what}", repo.name), error });
         }
     };
-    attempt("sessions", sessions(repo, options));
-    attempt("rejected mail", rejected(repo, options));
+    let by_age = is_clock_sound(repo, options);
+    if matches!(by_age, Ok(true)) {
+        attempt("sessions", sessions(repo, options));
+        attempt("rejected mail", rejected(repo, options));
+        attempt("unfinished files", unfinished(repo, options));
+    }
+    attempt("clock", by_age.map(drop));
     attempt("containers", containers(repo, options));
     attempt("proxies", proxies(repo, options));
-    attempt("unfinished files", unfinished(repo, options));
     attempt("trash", trash(repo, options));
     Ok(report)
 }
@@ -64,6 +68,32 @@ fn say(options: &Options, repo: &Repo, what: &str) {
     options.talk.info(&format!("{}: {verb} {what}", repo.name));
 }
 
+/// Whether the clock may have leapt, as far as can be seen from when this was done last.
+fn is_clock_sound(repo: &Repo, options: &Options) -> Result<bool> {
+    let (cleaned, doubted, now) = (repo.layout.cleaned(), repo.layout.doubted(), Timestamp::now());
+    let time = |path: &Path| {
+        let modified = std::fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+        Timestamp::try_from(modified).ok().filter(|time| *time <= now)
+    };
+    let sound = retain::is_clock_sound(time(&cleaned), time(&doubted), now);
+    if !sound {
+        options.talk.warn(&format!(
+            "{}: nothing is removed for its age before half a day has passed: the last time was long ago, or the clock was set wrong",
+            repo.name
+        ));
+    }
+    match (sound, time(&doubted)) {
+        _ if options.dry_run => {}
+        (true, _) => {
+            write::remove(&doubted)?;
+            write::mark_time(&cleaned)?;
+        }
+        (false, None) => write::mark_time(&doubted)?,
+        (false, Some(_)) => {}
+    }
+    Ok(sound)
+}
+
 fn sessions(repo: &Repo, options: &Options) -> Result<()> {
     let busy = busy(repo)?;
     let mut all = Vec::new();
@@ -75,7 +105,7 @@ fn sessions(repo: &Repo, options: &Options) -> Result<()> {
         max_age: SignedDuration::from_hours(i64::from(repo.config.session_max_age_days) * 24),
         max_sessions: usize::try_from(repo.config.max_sessions)?,
     };
-    let going: HashMap<_, _> = retain(all.clone(), limits, Timestamp::now()).into_iter().collect();
+    let going: HashMap<_, _> = retain::retain(all.clone(), limits, Timestamp::now()).into_iter().collect();
     let mut failed = Ok(());
     for seen in &all {
         let why = match going.get(&seen.id) {

@@ -159,8 +159,8 @@ pub fn remove_image(image: &str) -> Result<bool> {
 /// Removes a directory tree that may hold files of other user IDs.
 pub fn remove_tree(path: &Path) -> Result<()> {
     let Ok(meta) = path.symlink_metadata() else { return Ok(()) };
-    crash::point("remove the tree");
-    let removed = if meta.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    let remove = || if meta.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    let removed = crash::effect("remove the tree").and_then(|()| remove());
     let Err(error) = removed else { return Ok(()) };
     // Gone meanwhile, by another process.
     if path.symlink_metadata().is_err() {

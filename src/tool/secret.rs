@@ -3,10 +3,11 @@
 
 use crate::base::fault::Fault;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::write;
 use crate::exec::program::Program;
 use crate::format::secret::Secret;
-use anyhow::Result;
+use anyhow::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// A secret file holds a token or a key, not more.
@@ -32,6 +33,14 @@ fn missing(key: &str, why: &str) -> Fault {
     Fault::config(format!("the secret {key} cannot be read: {why}"))
 }
 
+/// What the machine lacks is no fault of the configuration's.
+fn unread(error: Error, key: &str) -> Error {
+    if Shortage::of(&error).is_some() {
+        return error.context(format!("the secret {key} cannot be read"));
+    }
+    missing(key, &format!("{error:#}")).into()
+}
+
 fn credential(name: &str, key: &str) -> Result<PathBuf> {
     let dir = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
         missing(key, "there are no systemd credentials here")
@@ -47,7 +56,7 @@ fn from_file(path: &Path, key: &str) -> Result<String> {
     match write::read(path, SECRET_BYTES) {
         Ok(Some(bytes)) => text(bytes, key),
         Ok(None) => Err(missing(key, &format!("there is no file {}", path.display())).into()),
-        Err(error) => Err(missing(key, &format!("{error:#}")).into()),
+        Err(error) => Err(unread(error, key)),
     }
 }
 
@@ -66,7 +75,7 @@ fn from_command(argv: &[String], key: &str) -> Result<String> {
         ])
         .deadline(limits::SECRET_TIMEOUT)
         .run()
-        .map_err(|error| missing(key, &format!("{error:#}")))?;
+        .map_err(|error| unread(error, key))?;
     if !output.success() {
         // Not what it printed: that may hold the secret, or half of it.
         return Err(missing(key, &format!("{program} failed"))

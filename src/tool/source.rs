@@ -29,7 +29,7 @@ impl Source {
         let mirror = Mirror::new(repo.layout.mirror());
         let lock = repo.layout.lock("mirror");
         let exclusive = Lock::exclusive(&lock, limits::MIRROR_WAIT, "the mirror")?;
-        mirror.update(&repo.config.git_url)?;
+        mirror.update(&repo.config.git_url).map_err(git::known)?;
         drop(exclusive);
         let shared = Lock::shared(&lock, limits::MIRROR_WAIT, "the mirror")?;
         Ok(Self { mirror, _shared: Some(shared) })
@@ -60,12 +60,13 @@ impl Source {
     /// The SHA-256 of the container directory's content, in hex.
     pub fn container_hash(&self) -> Result<String> {
         self.mirror
-            .digest(CONTAINER)?
+            .digest(CONTAINER)
+            .map_err(git::known)?
             .with_context(|| format!("there is no {CONTAINER}/Dockerfile on the default branch"))
     }
 
     pub fn export_container(&self, to: &Path) -> Result<()> {
-        self.mirror.export(CONTAINER, to).map(drop)
+        self.mirror.export(CONTAINER, to).map(drop).map_err(git::known)
     }
 
     /// Clones the workspace, once: after the first run it is hostile ground, where the host runs no git. The caller
@@ -78,13 +79,13 @@ impl Source {
         let workspace = dir.file("workspace");
         // It comes to its name whole. One that is there already was made by a process that ended before it said so.
         if workspace.symlink_metadata().is_err() {
-            git::clone_workspace(&self.mirror, &repo.config.git_url, &workspace)?;
+            git::clone_workspace(&self.mirror, &repo.config.git_url, &workspace).map_err(git::known)?;
         }
         SessionGuard::take(&repo.layout, &session.id)?.update(|session| session.workspace = true).map(drop)
     }
 
     fn text(&self, file: &str) -> Result<Option<String>> {
-        let Some(bytes) = self.mirror.read(file)? else { return Ok(None) };
+        let Some(bytes) = self.mirror.read(file).map_err(git::known)? else { return Ok(None) };
         String::from_utf8(bytes).map(Some).map_err(|_| anyhow!("{file} is not UTF-8 text"))
     }
 }

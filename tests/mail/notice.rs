@@ -32,6 +32,8 @@ fn all() -> Vec<Notice> {
         Notice::Encrypted,
         Notice::NotTaken { names: vec!["a.png".to_owned()], more: 3 },
         Notice::Sandbox,
+        Notice::OutOfMemory { partial: false },
+        Notice::DiskFull { partial: false },
         Notice::LeftOut { names: vec!["a.bin".to_owned()] },
         Notice::NeverSent { names: vec!["a.bin".to_owned()] },
         Notice::Refused { names: vec!["a.bin".to_owned()] },

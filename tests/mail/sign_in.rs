@@ -105,9 +105,12 @@ fn a_refused_token_is_told_with_what_the_server_said_and_the_next_step() {
             let Login::Token(token) = &login else { unreachable!() };
             let start = format!("localhost refuses the token of {user}: ");
             assert!(refused.message.starts_with(&start), "{refused:?}");
-            assert!(refused.message.contains("\"status\":"), "the server's own error: {refused:?}");
+            // Dovecot has none for a sound token of somebody else's from 2.4 on.
+            let said = ["\"status\":", "[AUTHENTICATIONFAILED]"];
+            let is_told = said.iter().any(|words| refused.message.contains(words));
+            assert!(is_told, "the server's own error: {refused:?}");
             assert!(!format!("{refused:?}").contains(token.as_str()), "{refused:?}");
-            assert!(refused.hint.unwrap().contains("look at username, oauth2.scope"));
+            assert!(refused.hint.unwrap().contains("look at username"));
         }
     }
     let xoauth2_only = without(server.smtp, &["OAUTHBEARER"]);

@@ -1,5 +1,5 @@
 use crate::support::mutate::mutations;
-use airut::proxy::init::{dns, trust};
+use airut::proxy::init::{dns, memory, trust};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -228,4 +228,22 @@ fn a_bundle_with_a_relative_name_is_not_looked_for() {
     let set = trust::install(root.path(), "/run/airut/ca.pem", CA, named);
     assert_eq!(value(&set, "SSL_CERT_FILE"), Some("/etc/ssl/certs/ca-certificates.crt"));
     assert_eq!(fs::read_to_string(root.path().join("mine.pem")).unwrap(), "mine");
+}
+
+#[test]
+fn memory_was_spent_where_the_control_group_counts_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let (v2, v1) = ("sys/fs/cgroup/memory.events", "sys/fs/cgroup/memory/memory.oom_control");
+    assert!(!memory::was_spent(dir.path()), "there is none");
+    fs::create_dir_all(dir.path().join("sys/fs/cgroup/memory")).unwrap();
+    for (file, text, spent) in [
+        (v2, "low 0\nhigh 0\nmax 12\noom 1\noom_kill 0\noom_group_kill 0\n", false),
+        (v2, "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n", true),
+        (v2, "noise", false),
+        (v1, "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n", false),
+        (v1, "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", true),
+    ] {
+        fs::write(dir.path().join(file), text).unwrap();
+        assert_eq!(memory::was_spent(dir.path()), spent, "{text}");
+    }
 }

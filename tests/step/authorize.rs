@@ -117,11 +117,16 @@ fn what_the_server_cannot_tell_yet_waits_and_not_for_ever() {
     assert_eq!(report.troubles[0].error.downcast_ref::<Fault>().unwrap().kind, Kind::TryLater);
     assert!(stand.stage(Stage::Fetched).is_empty());
     assert_eq!(stand.repo.queue().deferred().unwrap()[0].1, format!("{key}.eml"));
-    stand.wake();
-    let old = SystemTime::now() - limits::UNSETTLED_AGE - Duration::from_secs(60);
-    let file =
-        std::fs::File::options().write(true).open(stand.repo.queue().message(Stage::Fetched, &key)).unwrap();
-    file.set_modified(old).unwrap();
+    let came = |at: SystemTime| {
+        stand.wake();
+        let path = stand.repo.queue().message(Stage::Fetched, &key);
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+    };
+    // Before the clock was set back by a year.
+    came(SystemTime::now() + Duration::from_secs(365 * 24 * 3600));
+    authorize::authorize(&stand.repo, None, &Silent).unwrap();
+    assert_eq!(stand.repo.queue().deferred().unwrap().len(), 1);
+    came(SystemTime::now() - limits::UNSETTLED_AGE - Duration::from_secs(60));
     assert!(done(authorize::authorize(&stand.repo, None, &Silent).unwrap()).is_empty());
     assert_eq!(rejected(&stand, &key), Reason::Unsettled);
 }

@@ -113,3 +113,36 @@ fn the_operators_word_removes_a_session_with_all_that_waits_for_it() {
     assert!(stand.stage(Stage::Ready).is_empty() && stand.stage(Stage::Finished).is_empty());
     assert!(stand.reply().is_empty());
 }
+
+#[test]
+fn when_the_clock_leaps_nothing_goes_for_its_age_until_it_has_stood_there_for_half_a_day() {
+    let stand = Stand::new();
+    let (cleaned, doubted) = (stand.repo.layout.cleaned(), stand.repo.layout.doubted());
+    assert!(clean(&stand, false).is_empty());
+    let year = std::time::Duration::from_secs(365 * 24 * 3600);
+    // As if it stood a year ahead: all is a year older.
+    let id = idle(&stand, 365);
+    age(&cleaned, year);
+    for _ in 0..2 {
+        let said = clean(&stand, false);
+        assert!(said.iter().any(|line| line.contains("the clock was set wrong")), "{said:?}");
+        assert!(stand.dir(&id).exists());
+    }
+    // Set back: the doubt lies in the future, and what was active lately is as young as it was.
+    fs::File::open(&doubted).unwrap().set_modified(SystemTime::now() + year).unwrap();
+    age(&cleaned, year / 365);
+    let young = idle(&stand, 1);
+    stand.guard(&id).update(|session| session.active_at = Timestamp::now()).unwrap();
+    assert!(clean(&stand, false).is_empty());
+    assert!(stand.dir(&id).exists() && stand.dir(&young).exists() && !doubted.exists());
+    // Whoever does this once in a month waits half a day longer.
+    let old = idle(&stand, 30);
+    age(&cleaned, year / 12);
+    assert!(clean(&stand, true).iter().any(|line| line.contains("the clock")));
+    assert!(!doubted.exists(), "a dry run notes nothing");
+    clean(&stand, false);
+    assert!(stand.dir(&old).exists());
+    age(&doubted, std::time::Duration::from_secs(12 * 3600));
+    assert!(clean(&stand, false).iter().any(|line| line.contains(old.as_str())));
+    assert!(!stand.dir(&old).exists() && stand.dir(&young).exists());
+}

@@ -110,7 +110,7 @@ fn a_container_that_is_killed_from_outside_goes_on_once_in_the_same_conversation
     let answers = world.answers(&repo, 2);
     let text = answers[1].text();
     assert!(text.contains("resumed=11111111") && text.contains("was interrupted once on our side"), "{text}");
-    assert!(text.contains("ended from outside, perhaps for want of memory"), "{text}");
+    assert!(text.contains("ended from outside"), "{text}");
     assert_eq!(container_of(&repo), "");
     repo.assert_nothing_waits();
 }
@@ -128,6 +128,36 @@ fn an_agent_that_is_killed_twice_goes_on_once_and_then_all_that_it_had_said_is_s
     assert_eq!(fs::read_to_string(repo.session(&id).join("storage/runs")).unwrap(), "run\nrun\n");
     assert_eq!(repo.task(&id, 1)["interruptions"], 1);
     wait_until("the container is gone", || container_of(&repo).is_empty());
+}
+
+#[test]
+fn an_agent_that_goes_beyond_its_memory_goes_on_once_and_then_its_sender_hears_why() {
+    let world = World::with_containers();
+    let mut setup = obedient();
+    setup.tables = "[repos.NAME.container]\nmemory = \"64m\"\n".to_owned();
+    let repo = world.repo(&setup);
+    // Where this machine gives a container no limit, as to the ordinary user's with control groups of version 1, it ends
+    // itself as the kernel would have ended it.
+    let body = "do: echo \"$prompt\" | head -1 >>/storage/runs; say Words before it.; \
+        cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes >/storage/limit; \
+        grep -qx 67108864 /storage/limit || kill -KILL $$; a=0123456789abcdef; while :; do a=$a$a; done";
+    let answer = world.ask(&repo, body);
+    let (text, id) = (answer.text(), answer.session().unwrap());
+    let storage = repo.session(&id).join("storage");
+    let runs = fs::read_to_string(storage.join("runs")).unwrap();
+    assert_eq!(runs.lines().count(), 2, "{runs}");
+    assert_eq!(text.matches("Words before it.").count(), 2, "{text}");
+    let is_limited = fs::read_to_string(storage.join("limit")).unwrap().contains("67108864");
+    if is_limited {
+        assert!(runs.contains("it ran out of the memory that its container has"), "{runs}");
+        assert!(text.contains("ran out of memory, also when it was taken up again"), "{text}");
+        assert_eq!(repo.task(&id, 1)["failure"]["reason"], "out_of_memory");
+    } else {
+        assert!(text.contains("could not finish"), "{text}");
+    }
+    repo.assert_nothing_waits();
+    let next = world.go_on(&repo, &answer, "sh: echo resumed=$resumed");
+    assert!(next.text().contains("resumed=11111111"), "{}", next.text());
 }
 
 #[test]

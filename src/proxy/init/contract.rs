@@ -25,6 +25,8 @@ pub const CONTROL_LINE_BYTES: usize = 2048;
 /// The init's exit code when the proxy was not there, or ended: the agent was cut off. Outside of what programs and
 /// shells use for themselves (up to 2, 64 to 78, 124 to 127, 128 and above).
 pub const PROXY_GONE: u8 = 113;
+/// The init's exit code when the kernel ended the agent because the container's memory was spent.
+pub const OUT_OF_MEMORY: u8 = 114;
 /// The init's exit code when the sandbox could not be set up inside the container.
 pub const SETUP_FAILED: u8 = 112;
 /// Seconds that the agent gets between TERM and KILL once the proxy is gone.

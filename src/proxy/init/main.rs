@@ -10,6 +10,7 @@ mod contract;
 mod dns;
 #[expect(dead_code, reason = "the host encodes, the init decodes")]
 mod environment;
+mod memory;
 mod relay;
 mod serve_dns;
 mod sys;
@@ -24,6 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+
+/// Exit code of what SIGKILL ended.
+const KILLED: u8 = 137;
 
 fn main() -> ExitCode {
     let Some(Arguments { with_proxy, with_environment, argv }) = arguments(std::env::args_os().skip(1))
@@ -60,7 +64,10 @@ fn main() -> ExitCode {
         let cut_off = Arc::clone(&cut_off);
         thread::spawn(move || watch(control, agent, &cut_off));
     }
-    let code = wait(agent);
+    let code = match wait(agent) {
+        KILLED if memory::was_spent(Path::new("/")) => contract::OUT_OF_MEMORY,
+        code => code,
+    };
     ExitCode::from(if cut_off.load(Ordering::SeqCst) { contract::PROXY_GONE } else { code })
 }
 

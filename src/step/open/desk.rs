@@ -5,7 +5,7 @@ use crate::base::id::{MessageKey, TaskId};
 use crate::base::limits;
 use crate::disk::batch::Batch;
 use crate::disk::repo::Repo;
-use crate::disk::session::{SessionDir, SessionGuard, is_too_new, message_file, task_id};
+use crate::disk::session::{SessionDir, SessionGuard, is_no_damage, message_file, task_id};
 use crate::disk::write;
 use crate::format::session::Session;
 use crate::format::task::{DeliveryState, Message, Reason, State, Task};
@@ -139,7 +139,7 @@ impl<'a> Desk<'a> {
         let task = loop {
             let task = match self.load_task(number) {
                 Ok(task) => task,
-                Err(error) if is_too_new(&error) => return Err(error),
+                Err(error) if is_no_damage(&error) => return Err(error),
                 Err(_) if number == last && is_empty(&self.guard.dir.task_dir(last)) => return new(last),
                 // Damaged: what is left of it stays as it is.
                 Err(_) => return new(last + 1),
@@ -193,12 +193,25 @@ fn last_task(dir: &SessionDir, session: &Session) -> u32 {
 
 /// What a try that was cut off has come to: whether it has begun to place this message, which then is placed whatever
 /// has changed; and whether the message is in a task, and counted, already.
-pub fn begun(repo: &Repo, key: &MessageKey, plan: &Plan) -> (bool, bool) {
+///
+/// # Errors
+/// Where it cannot be seen now.
+pub fn begun(repo: &Repo, key: &MessageKey, plan: &Plan) -> Result<(bool, bool)> {
     let dir = SessionDir::new(&repo.layout, plan.session_id());
-    let Ok(session) = dir.load() else { return (false, false) };
-    let mut tasks = (1..=last_task(&dir, &session)).rev().map_while(|number| dir.load_task(number).ok());
-    let is_in = tasks.any(|task| task.messages.iter().any(|message| message.key == *key));
-    (is_in || plan.is_new(), is_in)
+    let session = match dir.load() {
+        Ok(session) => session,
+        Err(error) if is_no_damage(&error) => return Err(error),
+        Err(_) => return Ok((false, false)),
+    };
+    for number in (1..=last_task(&dir, &session)).rev() {
+        match dir.load_task(number) {
+            Ok(task) if task.messages.iter().any(|message| message.key == *key) => return Ok((true, true)),
+            Ok(_) => {}
+            Err(error) if is_no_damage(&error) => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok((plan.is_new(), false))
 }
 
 /// Whether there is no such directory, or nothing in it but what was being written when a process was killed.

@@ -4,6 +4,7 @@
 use crate::base::fault::Fault;
 use crate::base::id::{MessageKey, SessionId};
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::layout::Stage;
 use crate::disk::repo::Repo;
@@ -33,6 +34,8 @@ pub struct Gathered {
     pub tally: Tally,
     /// How many of the keys are done with, once these are placed.
     pub looked_at: usize,
+    /// This machine lacks something: the next ones would lack it as well.
+    pub is_short: bool,
     sessions: HashSet<SessionId>,
     bytes: usize,
 }
@@ -56,8 +59,9 @@ pub fn gather(repo: &Repo, keys: &[MessageKey], ways: &Ways, report: &mut Report
             Ok(Looked::In { last }) => last,
             Ok(Looked::Out) => false,
             Err(error) => {
+                gathered.is_short = Shortage::of(&error).is_some();
                 trouble(repo, key, error, ways.mode, report);
-                false
+                gathered.is_short
             }
         };
         gathered.looked_at += 1;
@@ -88,10 +92,10 @@ impl Gathered {
         if !self.planned.is_empty() && (alone || (plan.is_new() && is_named_here)) {
             return Ok(Looked::Later);
         }
-        let (is_begun, is_counted) = desk::begun(repo, key, &plan);
+        let (is_begun, is_counted) = desk::begun(repo, key, &plan)?;
         if !is_begun
             && !is_by_hand(&verdict)
-            && let Some(reached) = self.tally.reached(repo, key, &plan, now)
+            && let Some(reached) = self.tally.reached(repo, key, &plan, now)?
         {
             let waits = turn_away(repo, key, &bytes, &plan, verdict, &reached)?;
             let what = if waits { "waits" } else { "is declined" };
@@ -112,7 +116,7 @@ impl Gathered {
             ways.talk.warn(&format!("{}:{id}: the workspace cannot be made: {why}", repo.name));
         }
         if !is_counted {
-            self.tally.count(repo, key, &plan, now);
+            self.tally.count(repo, key, &plan, now)?;
         }
         self.sessions.insert(plan.session_id().clone());
         self.bytes += bytes.len();

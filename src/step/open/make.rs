@@ -3,6 +3,7 @@
 use crate::base::fault::Fault;
 use crate::base::id::{MessageKey, SessionId};
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::repo::Repo;
@@ -11,7 +12,7 @@ use crate::format::session::Session;
 use crate::format::version::Versioned;
 use crate::step::open::plan::Plan;
 use crate::tool::source::Source;
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, anyhow};
 use std::time::{Duration, Instant};
 
 /// How often to look whether another process has made the session.
@@ -31,9 +32,19 @@ pub enum Made {
 pub struct Remote(Option<std::result::Result<Source, String>>);
 
 impl Remote {
-    fn source(&mut self, repo: &Repo) -> std::result::Result<&Source, Error> {
-        let update = || Source::update(repo).map_err(|error| format!("{error:#}"));
-        self.0.get_or_insert_with(update).as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+    fn source(&mut self, repo: &Repo) -> Result<&Source> {
+        if self.0.is_none() {
+            self.0 = Some(match Source::update(repo) {
+                // It ends the batch.
+                Err(error) if Shortage::of(&error).is_some() => return Err(error),
+                found => found.map_err(|error| format!("{error:#}")),
+            });
+        }
+        match &self.0 {
+            Some(Ok(source)) => Ok(source),
+            Some(Err(why)) => Err(anyhow!("{why}")),
+            None => Err(anyhow!("the remote was not asked")),
+        }
     }
 }
 
@@ -46,8 +57,11 @@ pub fn make(repo: &Repo, key: &MessageKey, plan: &Plan, remote: &mut Remote) -> 
     let default = match &source {
         Some(Ok(source)) => source.configuration(),
         _ => Source::as_it_is(repo).configuration(),
-    }
-    .unwrap_or_default();
+    };
+    let default = match default {
+        Err(error) if Shortage::of(&error).is_some() => return Err(error),
+        found => found.unwrap_or_default(),
+    };
     let guard = SessionGuard::take(&repo.layout, plan.session_id())?;
     if !guard.dir.exists() {
         let session = Session {
@@ -68,8 +82,12 @@ pub fn make(repo: &Repo, key: &MessageKey, plan: &Plan, remote: &mut Remote) -> 
     }
     let session = guard.load()?;
     drop(guard);
-    let made = source.map_or(Ok(()), |source| source?.workspace(repo, &session));
-    Ok(made.map_or_else(Made::Without, |()| Made::Whole))
+    match source.map_or(Ok(()), |source| source?.workspace(repo, &session)) {
+        Ok(()) => Ok(Made::Whole),
+        // The mail stays where it is, and is placed when this machine has what it lacks.
+        Err(error) if Shortage::of(&error).is_some() => Err(error),
+        Err(error) => Ok(Made::Without(error)),
+    }
 }
 
 /// The right to make a session's workspace: its run lock, as whoever runs it has. Nothing where the message was

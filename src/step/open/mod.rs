@@ -13,10 +13,11 @@ mod quota;
 
 use crate::base::fault::Fault;
 use crate::base::id::{MessageKey, SessionId};
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::layout::Stage;
 use crate::disk::repo::Repo;
-use crate::disk::session::is_too_new;
+use crate::disk::session::is_no_damage;
 use crate::disk::write;
 use crate::format::verdict::{Decision, Verdict};
 use crate::step::report::Report;
@@ -54,28 +55,37 @@ pub fn open(repo: &Repo, only: Option<&[MessageKey]>, mode: &Mode, talk: &dyn Ta
         let ways = Ways { named: only.is_some(), mode, talk };
         let gathered = gather(repo, rest, &ways, &mut report);
         rest = &rest[gathered.looked_at..];
-        place_all(repo, &gathered.planned, &gathered.tally, mode, &mut report);
+        let goes_on = place_all(repo, &gathered.planned, &gathered.tally, mode, &mut report);
+        if !goes_on || gathered.is_short {
+            break;
+        }
     }
     Ok(report)
 }
 
-/// Together, so that the disk is waited for once; where that fails, one by one, so that each has its own error.
-fn place_all(repo: &Repo, planned: &[Planned], tally: &Tally, mode: &Mode, report: &mut Report) {
-    let placed = unpanicked(|| place::place(repo, planned, tally));
-    match (placed, planned) {
-        (Ok(tasks), _) => tasks.iter().for_each(|task| report.moved(&repo.name, task)),
-        (Err(error), [one]) => trouble(repo, &one.key, error, mode, report),
+/// Together, so that the disk is waited for once; where that fails, one by one, so that each has its own error. False
+/// where this machine lacks something: the next ones would lack it as well.
+fn place_all(repo: &Repo, planned: &[Planned], tally: &Tally, mode: &Mode, report: &mut Report) -> bool {
+    match (unpanicked(|| place::place(repo, planned, tally)), planned) {
+        (Ok(tasks), _) => {
+            tasks.iter().for_each(|task| report.moved(&repo.name, task));
+            true
+        }
+        (Err(error), [one, ..]) if planned.len() == 1 || Shortage::of(&error).is_some() => {
+            let goes_on = Shortage::of(&error).is_none();
+            trouble(repo, &one.key, error, mode, report);
+            goes_on
+        }
         (Err(_), _) => {
-            for one in planned {
-                place_all(repo, std::slice::from_ref(one), tally, mode, report);
-            }
+            planned.iter().all(|one| place_all(repo, std::slice::from_ref(one), tally, mode, report))
         }
     }
 }
 
 fn trouble(repo: &Repo, key: &MessageKey, error: Error, mode: &Mode, report: &mut Report) {
     // Where the operator says to which session it belongs, it may be him who is wrong.
-    let error = if *mode == Mode::Open { failed::note(repo, key, error) } else { error };
+    let is_ours = *mode != Mode::Open || Shortage::of(&error).is_some();
+    let error = if is_ours { error } else { failed::note(repo, key, error) };
     report.trouble(&repo.name, key, error);
 }
 
@@ -117,7 +127,7 @@ pub fn accept_by_hand(repo: &Repo, bytes: &[u8], from: crate::base::address::Add
 /// The verdict beside a message, if it is there and lets the message in.
 fn accepted(repo: &Repo, key: &MessageKey) -> Result<Option<Verdict>> {
     let verdict = match write::read_json_to_change::<Verdict>(&repo.queue().verdict(Stage::Authorized, key)) {
-        Err(error) if is_too_new(&error) => return Err(error),
+        Err(error) if is_no_damage(&error) => return Err(error),
         read => read.unwrap_or_default(),
     };
     Ok(verdict.filter(|verdict| verdict.decision == Decision::Accepted))

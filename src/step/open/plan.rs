@@ -5,7 +5,7 @@ use crate::base::fault::Fault;
 use crate::base::id::{MessageKey, Model, SessionId};
 use crate::disk::queue::identity;
 use crate::disk::repo::Repo;
-use crate::disk::session::{SessionDir, is_too_new};
+use crate::disk::session::{SessionDir, is_no_damage};
 use crate::format::config::SessionAccess;
 use crate::format::headers::Headers;
 use crate::format::session::Session;
@@ -197,7 +197,7 @@ fn target(
                 return Ok((Target::Resume(session.into()), route.candidates));
             }
             Ok(_) => why = why.or_else(|| Some(Notice::NotAParticipant { old: id.clone() })),
-            Err(error) if is_too_new(&error) => return Err(error),
+            Err(error) if is_no_damage(&error) => return Err(error),
             Err(_) => why = why.or_else(|| Some(Notice::SessionGone { old: id.clone() })),
         }
     }
@@ -221,8 +221,11 @@ fn new_id(repo: &Repo, key: &MessageKey) -> Result<SessionId> {
         let hash = identity("session", &salt.to_string(), key.as_str().as_bytes());
         let id: SessionId = hash.as_str()[..8].parse()?;
         let dir = SessionDir::new(&repo.layout, &id);
-        if !dir.exists() || dir.load().is_ok_and(|session| session.opened_by.as_ref() == Some(key)) {
-            return Ok(id);
+        match dir.load() {
+            _ if !dir.exists() => return Ok(id),
+            Ok(session) if session.opened_by.as_ref() == Some(key) => return Ok(id),
+            Err(error) if is_no_damage(&error) => return Err(error),
+            _ => {}
         }
     }
     Err(Fault::failed("no session ID is free").into())

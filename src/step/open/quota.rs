@@ -13,6 +13,7 @@ use crate::rule::quota::{self, Reached, Whose};
 use crate::step::open::plan::Plan;
 use anyhow::Result;
 use jiff::Timestamp;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 
 /// What the mails of a batch count for, before any account says so.
@@ -31,26 +32,35 @@ struct Counted {
 impl Tally {
     /// The limit that this message would go beyond. A mail that stops work is always taken, and so is one that a try
     /// which was cut off has counted already.
-    pub fn reached(&mut self, repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) -> Option<Reached> {
+    pub fn reached(
+        &mut self,
+        repo: &Repo,
+        key: &MessageKey,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Option<Reached>> {
         if plan.command == Some(Command::Stop) {
-            return None;
+            return Ok(None);
         }
-        let mut is_counted = false;
-        let accounts = holders(plan).map(|(whose, holder)| {
-            let counted = self.of(repo, holder, now);
-            is_counted |= counted.before.contains(key);
-            (whose, counted.account.clone())
-        });
-        if is_counted { None } else { quota::reached(&accounts, &repo.config.limits, now) }
+        let mut accounts = Vec::new();
+        for (whose, holder) in holders(plan) {
+            let counted = self.of(repo, holder, now)?;
+            if counted.before.contains(key) {
+                return Ok(None);
+            }
+            accounts.push((whose, counted.account.clone()));
+        }
+        Ok(quota::reached(&accounts, &repo.config.limits, now))
     }
 
     /// One mail more.
-    pub fn count(&mut self, repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) {
+    pub fn count(&mut self, repo: &Repo, key: &MessageKey, plan: &Plan, now: Timestamp) -> Result<()> {
         for (_, holder) in holders(plan) {
-            let counted = self.of(repo, holder, now);
+            let counted = self.of(repo, holder, now)?;
             counted.keys.push(key.clone());
             counted.account.more(u32::from(!counted.before.contains(key)));
         }
+        Ok(())
     }
 
     /// Puts those of it into the accounts that are `placed`.
@@ -64,11 +74,14 @@ impl Tally {
         Ok(())
     }
 
-    fn of(&mut self, repo: &Repo, holder: Holder, now: Timestamp) -> &mut Counted {
-        self.0.entry(holder).or_insert_with_key(|holder| {
-            let mut account = accounts::read(&repo.layout, holder, now);
-            let before = std::mem::take(&mut account.counted);
-            Counted { account, before, keys: Vec::new() }
+    fn of(&mut self, repo: &Repo, holder: Holder, now: Timestamp) -> Result<&mut Counted> {
+        Ok(match self.0.entry(holder) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let mut account = accounts::read(&repo.layout, new.key(), now)?;
+                let before = std::mem::take(&mut account.counted);
+                new.insert(Counted { account, before, keys: Vec::new() })
+            }
         })
     }
 }
@@ -89,7 +102,7 @@ pub fn turn_away(
         Whose::Session => Holder::Session(plan.session_id().clone()),
         Whose::Sender | Whose::Repo => Holder::Sender(plan.from.clone()),
     };
-    let told = accounts::read(&repo.layout, &holder, now).is_told(reached.span);
+    let told = accounts::read(&repo.layout, &holder, now)?.is_told(reached.span);
     if !told {
         let notice = Notice::LimitReached { limit: reached.to_string(), until: reached.until, waits };
         let from = &repo.config.mail.from;

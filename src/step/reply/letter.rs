@@ -3,9 +3,10 @@
 use crate::base::address::Address;
 use crate::base::id::Model;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::queue::Ticket;
 use crate::disk::repo::Repo;
-use crate::disk::session::SessionDir;
+use crate::disk::session::{SessionDir, is_no_damage};
 use crate::disk::write;
 use crate::format::session::Session;
 use crate::format::task::{Failure, Reason, Task};
@@ -13,7 +14,7 @@ use crate::mail::compose::{self, Attachment};
 use crate::mail::names;
 use crate::mail::notice::Notice;
 use crate::mail::parse;
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use jiff::Timestamp;
 use std::io::Read as _;
 use std::path::Path;
@@ -32,9 +33,12 @@ pub struct Letter<'a> {
 impl Letter<'_> {
     pub fn compose(&self) -> Result<Vec<u8>> {
         let last = self.task.messages.last().context("the task has no message to answer")?;
-        let mail = self.original(&last.file);
+        let mail = self.original(&last.file)?;
         // A damaged session is answered from the mail alone.
-        let session = self.dir.load().ok();
+        let session = match self.dir.load() {
+            Err(error) if is_no_damage(&error) => return Err(error),
+            loaded => loaded.ok(),
+        };
         let subject = match &session {
             Some(session) if !session.subject.trim().is_empty() => session.subject.clone(),
             _ => mail.as_ref().map(|mail| mail.subject.clone()).unwrap_or_default(),
@@ -46,14 +50,14 @@ impl Letter<'_> {
         let (notices, markdown, footer, attachments) = if self.ticket.acknowledgement {
             (vec![self.acknowledgement(session.as_ref())], String::new(), None, Vec::new())
         } else {
-            let (files, left_out) = self.files();
+            let (files, left_out) = self.files()?;
             let notices = [self.notices(), left_out].concat();
             (notices, self.task.answer.clone().unwrap_or_default(), self.footer(), files)
         };
         compose::compose(&compose::Letter {
             from: self.repo.config.mail.from.clone(),
             to: self.task.senders(),
-            cc: session.as_ref().map(|session| self.copies(session)).unwrap_or_default(),
+            cc: session.as_ref().map(|session| self.copies(session)).transpose()?.unwrap_or_default(),
             subject: compose::reply_subject(&self.dir.id, &subject),
             message_id: self.message_id.to_owned(),
             references: compose::references(&references, in_reply_to.as_deref()),
@@ -67,10 +71,10 @@ impl Letter<'_> {
     }
 
     /// The participants, besides the senders, whom their mails were addressed to.
-    fn copies(&self, session: &Session) -> Vec<Address> {
+    fn copies(&self, session: &Session) -> Result<Vec<Address>> {
         let config = &self.repo.config;
         if !config.reply_to_all || self.ticket.acknowledgement || self.task.command.is_some() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let (own, senders) = (config.mail.from.address.untagged(), self.task.senders());
         let is_wanted = |address: &Address| {
@@ -80,20 +84,25 @@ impl Letter<'_> {
                 && address.untagged() != own
                 && !senders.contains(address)
         };
-        let mails = self.task.messages.iter().filter_map(|message| self.original(&message.file));
-        let addressed = mails.flat_map(|mail| [mail.to, mail.cc].concat());
         let mut copies = Vec::new();
-        for address in addressed.filter(is_wanted) {
-            if copies.len() < limits::REPLY_CC_COUNT && !copies.contains(&address) {
-                copies.push(address);
+        for message in &self.task.messages {
+            let Some(mail) = self.original(&message.file)? else { continue };
+            for address in [mail.to, mail.cc].concat().into_iter().filter(is_wanted) {
+                if copies.len() < limits::REPLY_CC_COUNT && !copies.contains(&address) {
+                    copies.push(address);
+                }
             }
         }
-        copies
+        Ok(copies)
     }
 
-    fn original(&self, file: &str) -> Option<parse::Mail> {
+    /// A mail as it came; nothing where it is damaged.
+    fn original(&self, file: &str) -> Result<Option<parse::Mail>> {
         let path = self.dir.task_dir(self.task.number).join(file);
-        parse::read(&write::read(&path, limits::MESSAGE_BYTES as u64).ok()??).ok()
+        match write::read(&path, limits::MESSAGE_BYTES as u64) {
+            Err(error) if Shortage::of(&error).is_some() => Err(error),
+            read => Ok(read.ok().flatten().and_then(|bytes| parse::read(&bytes).ok())),
+        }
     }
 
     fn acknowledgement(&self, session: Option<&Session>) -> String {
@@ -130,6 +139,8 @@ impl Letter<'_> {
             Reason::Clone => Notice::Repository { error: String::new() },
             Reason::Image => Notice::ImageBuild { output: error },
             Reason::Sandbox => Notice::Sandbox,
+            Reason::OutOfMemory => Notice::OutOfMemory { partial },
+            Reason::DiskFull => Notice::DiskFull { partial },
             Reason::Execution => Notice::Agent { error },
             Reason::Output => Notice::AgentOutput,
             Reason::Timeout => {
@@ -157,17 +168,20 @@ impl Letter<'_> {
     }
 
     /// The regular files of the task's outbox within the budget, and what is to be said of the others.
-    fn files(&self) -> (Vec<Attachment>, Vec<String>) {
+    fn files(&self) -> Result<(Vec<Attachment>, Vec<String>)> {
         let outbox = self.dir.task_dir(self.task.number).join("outbox");
         let (mut files, mut later, mut never) = (Vec::new(), Vec::new(), Vec::new());
         let mut budget = limits::REPLY_ATTACHMENT_BYTES;
-        let mut entries: Vec<_> =
-            std::fs::read_dir(&outbox).into_iter().flatten().filter_map(Result::ok).collect();
+        let listed = match std::fs::read_dir(&outbox) {
+            Err(error) => whole(error.into()).map(|_| None)?,
+            Ok(listed) => Some(listed),
+        };
+        let mut entries: Vec<_> = listed.into_iter().flatten().filter_map(Result::ok).collect();
         entries.sort_by_key(std::fs::DirEntry::file_name);
         let cleaned = entries.iter().map(|entry| names::clean(&entry.file_name().to_string_lossy()));
         let cleaned: Vec<String> = cleaned.map(|name| name.unwrap_or_else(|| "file".to_owned())).collect();
         for (entry, name) in entries.iter().zip(names::unique_names(&cleaned, &[])) {
-            match read_within(&entry.path(), budget) {
+            match read_within(&entry.path(), budget)? {
                 Read::All(bytes) if files.len() < limits::REPLY_ATTACHMENT_COUNT => {
                     budget -= bytes.len() as u64;
                     files.push(Attachment::file(name, bytes));
@@ -183,7 +197,7 @@ impl Letter<'_> {
             (Notice::NeverSent { names: never.clone() }, never),
         ];
         let told = told.into_iter().filter(|(_, names)| !names.is_empty());
-        (files, told.map(|(notice, _)| notice.to_string()).collect())
+        Ok((files, told.map(|(notice, _)| notice.to_string()).collect()))
     }
 }
 
@@ -196,15 +210,23 @@ enum Read {
     Never,
 }
 
-fn read_within(path: &Path, budget: u64) -> Read {
-    let Ok(file) = write::open_untrusted(path) else { return Read::Never };
+fn read_within(path: &Path, budget: u64) -> Result<Read> {
+    let file = match write::open_untrusted(path) {
+        Ok(file) => file,
+        Err(error) => return whole(error).map(|_| Read::Never),
+    };
     if file.metadata().is_ok_and(|meta| meta.len() > limits::REPLY_ATTACHMENT_BYTES) {
-        return Read::Never;
+        return Ok(Read::Never);
     }
     let mut bytes = Vec::new();
-    match file.take(budget + 1).read_to_end(&mut bytes) {
+    Ok(match file.take(budget + 1).read_to_end(&mut bytes) {
         Ok(_) if bytes.len() as u64 <= budget => Read::All(bytes),
         Ok(_) => Read::Beyond,
         Err(_) => Read::Never,
-    }
+    })
+}
+
+/// What the machine lacks is no reason to send a mail without its files.
+fn whole(error: Error) -> Result<Error> {
+    if Shortage::of(&error).is_some() { Err(error) } else { Ok(error) }
 }

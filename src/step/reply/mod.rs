@@ -12,7 +12,7 @@ use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::queue::Ticket;
 use crate::disk::repo::Repo;
-use crate::disk::session::{SessionGuard, is_too_new};
+use crate::disk::session::{SessionGuard, is_no_damage};
 use crate::disk::write;
 use crate::exec::interrupt::Interrupt;
 use crate::format::task::{Delivery, DeliveryState, Task};
@@ -109,7 +109,7 @@ fn one(repo: &Repo, ticket: &Ticket, transport: &mut Transport, talk: &dyn Talk)
     };
     let bytes = match composed {
         Ok(bytes) => bytes,
-        Err(error) => return settle(repo, ticket, Err(Unsent::Temporary(format!("{error:#}")))),
+        Err(error) => return settle(repo, ticket, Err(Unsent::ours(&error))),
     };
     let to = compose::recipients(&bytes);
     if ticket.acknowledgement {
@@ -139,7 +139,7 @@ fn begin(repo: &Repo, ticket: &Ticket) -> Result<Option<(Task, Result<Vec<u8>>)>
     let number = ticket.task.number;
     let mut task = match guard.load_task(number) {
         Ok(task) => task,
-        Err(error) if is_too_new(&error) => return Err(error),
+        Err(error) if is_no_damage(&error) => return Err(error),
         Err(error) => match guard.rescue_task(number, &format!("{error:#}"), Timestamp::now())? {
             Some(task) => task,
             None => {
@@ -196,13 +196,17 @@ fn settle(repo: &Repo, ticket: &Ticket, sent: std::result::Result<(), Unsent>) -
     };
     match sent {
         Ok(()) => {
-            let task = record(DeliveryState::Sent, None)?;
-            if let (Some(id), Ok(_)) = (delivery(&task, ticket).message_id.clone(), guard.dir.load()) {
+            // First what the next mail of the conversation refers to: once it is recorded as sent, nobody comes back to it.
+            let sent = guard.load_task(ticket.task.number)?;
+            if let (Some(id), Ok(_)) = (delivery(&sent, ticket).message_id.clone(), guard.dir.load()) {
                 guard.update(|session| {
-                    session.thread.push(id);
+                    if !session.thread.contains(&id) {
+                        session.thread.push(id);
+                    }
                     session.mark_active(now);
                 })?;
             }
+            record(DeliveryState::Sent, None)?;
             queue.remove(Stage::Finished, ticket)?;
             Ok(true)
         }

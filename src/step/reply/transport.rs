@@ -3,6 +3,7 @@
 use crate::base::address::Address;
 use crate::base::fault::Fault;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::repo::Repo;
 use crate::disk::write;
 use crate::exec::program::{End, Program};
@@ -19,6 +20,8 @@ pub enum Unsent {
     /// This mail will never be taken.
     Permanent(String),
     Temporary(String),
+    /// This machine lacks something.
+    Short(Shortage, String),
     /// The server does not let us in: no other mail will fare better now.
     Login(String),
 }
@@ -26,16 +29,28 @@ pub enum Unsent {
 impl fmt::Display for Unsent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Permanent(why) | Self::Temporary(why) | Self::Login(why) => f.write_str(why),
+            Self::Permanent(why) | Self::Temporary(why) | Self::Short(_, why) | Self::Login(why) => {
+                f.write_str(why)
+            }
         }
     }
 }
 
 impl Unsent {
+    /// What fails on our side may pass.
+    pub fn ours(error: &anyhow::Error) -> Self {
+        let why = format!("{error:#}");
+        match Shortage::of(error) {
+            Some(shortage) => Self::Short(shortage, why),
+            None => Self::Temporary(why),
+        }
+    }
+
     pub fn fault(&self, then: &str) -> Fault {
         match self {
             Self::Login(why) => Fault::failed(format!("{why}; {then}"))
                 .hint("look at mail.smtp in the configuration; airut check tries it"),
+            Self::Short(shortage, why) => Fault::short(*shortage, format!("{why}; {then}")),
             _ => Fault::try_later(format!("{self}; {then}")),
         }
     }
@@ -101,9 +116,9 @@ impl<'a> Transport<'a> {
                 SendError::Login(why) => Unsent::Login(why),
             }),
             Way::Sendmail(program) => sendmail(program, from, to, bytes),
-            Way::Maildir(path) => maildir::deliver(path, bytes)
-                .map(drop)
-                .map_err(|error| Unsent::Temporary(format!("{error:#}"))),
+            Way::Maildir(path) => {
+                maildir::deliver(path, bytes).map(drop).map_err(|error| Unsent::ours(&error))
+            }
         };
         self.locked_out |= matches!(sent, Err(Unsent::Login(_)));
         sent
@@ -121,7 +136,7 @@ fn sendmail(
     bytes: &[u8],
 ) -> std::result::Result<(), Unsent> {
     // Not by a pipe: were we killed while it is filled, a part of the mail would be sent as if it were all.
-    let mail = write::nameless(bytes).map_err(|error| Unsent::Temporary(format!("{error:#}")))?;
+    let mail = write::nameless(bytes).map_err(|error| Unsent::ours(&error))?;
     let output = Program::new(program)
         .args(["-i", "-f"])
         .arg(from.map_or_else(|| "<>".to_owned(), ToString::to_string))
@@ -130,7 +145,7 @@ fn sendmail(
         .stdin_file(mail)
         .deadline(limits::MAIL_TIMEOUT)
         .run()
-        .map_err(|error| Unsent::Temporary(format!("{error:#}")))?;
+        .map_err(|error| Unsent::ours(&error))?;
     let why = format!("{} said: {}", program.display(), output.last_words());
     match output.end {
         End::Exit(0) => Ok(()),

@@ -1,9 +1,12 @@
 //! One run of Claude Code in its sandbox, and what came of it. A conversation that cannot be resumed is answered
 //! once from a fresh one; everything else that goes wrong becomes the task's failure.
 
+use crate::base::fault::Fault;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::layout::runtime_dir;
 use crate::disk::repo::Repo;
+use crate::disk::room;
 use crate::disk::session::{SessionDir, SessionGuard};
 use crate::disk::write;
 use crate::exec::program::{End, Output};
@@ -14,7 +17,7 @@ use crate::mail::prompt;
 use crate::proxy::process::{self, Proxy, Sandbox};
 use crate::step::run::Options;
 use crate::step::run::judge::{Seen, judge, outage};
-use crate::step::run::prepare::{self, Prepared};
+use crate::step::run::prepare::{self, Prepared, Unprepared};
 use crate::step::run::task::Worked;
 use crate::tool::claude::{self, Facts, Stream};
 use crate::tool::podman::{self, Container, Mount};
@@ -47,21 +50,24 @@ struct Ended {
     proxy_alive: bool,
     /// In an attempt that was cut off.
     said_before: Option<String>,
+    /// Why no more of what it said could be stored.
+    full: Option<String>,
 }
 
 pub fn work(repo: &Repo, session: &Session, task: &Task, options: &Options) -> Result<Worked> {
     let dir = SessionDir::new(&repo.layout, &session.id);
     let is_stopped = || dir.task_dir(task.number).join("stop").exists();
     let give_up = || is_stopped() || options.interrupt.is_set();
-    let unprepared = |failure| match failure {
-        _ if is_stopped() => Worked::stopped(),
+    let unprepared = |why| match why {
+        _ if is_stopped() => Ok(Worked::stopped()),
         // Told to end: what is prepared by then serves the next run.
-        _ if options.interrupt.is_set() => Worked::default(),
-        failure => Worked::from(failure),
+        _ if options.interrupt.is_set() => Ok(Worked::default()),
+        Unprepared::Failed(failure) => Ok(Worked::from(failure)),
+        Unprepared::Short(error) => Err(error),
     };
     let prepared = match prepare::prepare(repo, session, options.talk, &give_up) {
         Ok(prepared) => prepared,
-        Err(failure) => return Ok(unprepared(failure)),
+        Err(why) => return unprepared(why),
     };
     let stored = std::fs::read_to_string(dir.task_dir(task.number).join("prompt.txt"))
         .context("cannot read the prompt")?;
@@ -82,7 +88,7 @@ pub fn work(repo: &Repo, session: &Session, task: &Task, options: &Options) -> R
     if image_is_gone(&ended.output) {
         attempt.image = match prepare::rebuild(repo, &prepared.image_hash, options.talk, &give_up) {
             Ok(image) => image,
-            Err(failure) => return Ok(unprepared(failure)),
+            Err(why) => return unprepared(why),
         };
         ended = attempt.again()?;
     }
@@ -124,6 +130,7 @@ impl Attempt<'_> {
     fn start(&self) -> Result<std::result::Result<Ended, Failure>> {
         match self.sandbox() {
             Ok((sandbox, proxy)) => self.contain(sandbox, proxy).map(Ok),
+            Err(error) if Shortage::of(&error).is_some() => Err(error),
             Err(error) => Ok(Err(Failure { reason: Reason::Sandbox, detail: format!("{error:#}") })),
         }
     }
@@ -154,8 +161,10 @@ impl Attempt<'_> {
     fn contain(&self, sandbox: Sandbox, mut proxy: Option<Proxy>) -> Result<Ended> {
         let container = self.container(sandbox);
         let (mut events, mut written) = (write::append(&self.file("events.jsonl"))?, 0);
+        // Given back when the container is gone: what came of it can be recorded, however full the agent made the disk.
+        let kept_free = room::hold(&self.repo.layout.tmp())?;
         let (mut stream, mut known) = (Stream::default(), self.resume.clone());
-        let mut trouble = None;
+        let (mut trouble, mut full) = (None, None);
         let interrupted_at = Cell::new(None);
         let output = podman::podman()
             .args(podman::run_args(&container))
@@ -165,10 +174,17 @@ impl Attempt<'_> {
                 |bytes| {
                     written += bytes.len() as u64;
                     stream.feed(bytes);
-                    let noted = events.write_all(bytes).map_err(anyhow::Error::from);
-                    if let Err(error) = noted.and_then(|()| self.note_session(stream.facts(), &mut known)) {
-                        trouble = Some(error);
+                    if let Err(error) = events.write_all(bytes) {
+                        full = Some(anyhow::Error::from(error));
                         return ControlFlow::Break(());
+                    }
+                    match self.note_session(stream.facts(), &mut known) {
+                        // Tried again with what comes next.
+                        Err(error) if Shortage::of(&error).is_none() => {
+                            trouble = Some(error);
+                            return ControlFlow::Break(());
+                        }
+                        _ => {}
                     }
                     if written > limits::EVENT_BYTES {
                         ControlFlow::Break(())
@@ -182,14 +198,32 @@ impl Attempt<'_> {
         if !matches!(&output, Ok(output) if matches!(output.end, End::Exit(0..podman::PODMAN_FAILED))) {
             podman::remove_container(&container.name)?;
         }
+        drop(kept_free);
         let output = output?;
+        let full = match full {
+            Some(error) if Shortage::of(&error).is_some() => Some(format!("{error:#}")),
+            other => {
+                trouble = trouble.or(other);
+                None
+            }
+        };
         if let Some(error) = trouble {
             return Err(error.context("cannot store what the agent prints"));
         }
+        self.note_session(stream.facts(), &mut known)?;
+        if let Some(shortage) = Self::is_unstarted(&output, stream.facts()) {
+            let why = format!("the container cannot be started: {}", output.last_words());
+            return Err(Fault::short(shortage, why).into());
+        }
         let proxy_alive =
             proxy.as_mut().is_none_or(Proxy::is_alive) && output.end != End::Exit(process::PROXY_GONE);
-        write::append(&self.file("stderr.log"))?.write_all(output.stderr.as_bytes())?;
-        Ok(Ended { output, facts: stream.finish(), proxy_alive, said_before: None })
+        let noted = write::append(&self.file("stderr.log"))
+            .and_then(|mut log| Ok(log.write_all(output.stderr.as_bytes())?));
+        // What was worked out is worth more than this.
+        if let Err(error) = noted {
+            self.options.talk.warn(&format!("{}:{}: {error:#}", self.repo.name, self.session.id));
+        }
+        Ok(Ended { output, facts: stream.finish(), proxy_alive, said_before: None, full })
     }
 
     fn container(&self, sandbox: Sandbox) -> Container {
@@ -232,9 +266,16 @@ impl Attempt<'_> {
         if facts.session_id.is_none() || facts.session_id == *known {
             return Ok(());
         }
-        known.clone_from(&facts.session_id);
         let guard = SessionGuard::take(&self.repo.layout, &self.session.id)?;
-        guard.update(|session| session.claude_session.clone_from(known)).map(drop)
+        guard.update(|session| session.claude_session.clone_from(&facts.session_id))?;
+        known.clone_from(&facts.session_id);
+        Ok(())
+    }
+
+    /// What Podman itself lacked, so that nothing of the agent began.
+    fn is_unstarted(output: &Output, facts: &Facts) -> Option<Shortage> {
+        let failed = output.end == End::Exit(podman::PODMAN_FAILED) && !facts.any;
+        if failed { Shortage::said(output.last_words()) } else { None }
     }
 
     fn file(&self, name: &str) -> std::path::PathBuf {
@@ -253,8 +294,12 @@ impl Attempt<'_> {
         if done || !ended.proxy_alive {
             return None;
         }
-        (matches!(code, KILLED | TERMINATED) && ended.facts.results.is_empty())
-            .then_some("was cut off (its container was ended from outside, perhaps for want of memory)")
+        let why = match code {
+            process::OUT_OF_MEMORY => "was cut off (it ran out of the memory that its container has)",
+            KILLED | TERMINATED => "was cut off (its container was ended from outside)",
+            _ => return None,
+        };
+        ended.facts.results.is_empty().then_some(why)
     }
 
     /// Whether it may go on after it was cut off; once, also if it was airut itself that was killed before.
@@ -291,7 +336,10 @@ impl Attempt<'_> {
             proxy_alive: ended.proxy_alive,
             stopped,
         };
-        let (state, failure) = judge(seen);
+        let (state, failure) = match ended.full {
+            Some(detail) => (State::Failed, Some(Failure { reason: Reason::DiskFull, detail })),
+            None => judge(seen),
+        };
         let result = ended.facts.results.last();
         // Claude Code says an error of the API as if it were its answer, too.
         let is_error = |text: &String| failure.as_ref().is_some_and(|failure| failure.detail == *text);

@@ -2,6 +2,7 @@
 
 use crate::exec::program::End;
 use crate::format::task::{Failure, Reason, State};
+use crate::proxy::process;
 use crate::tool::claude::{Facts, Outage};
 use crate::tool::podman;
 
@@ -34,6 +35,9 @@ pub fn judge(seen: Seen) -> (State, Option<Failure>) {
         End::GivenUp => failed(Reason::Interrupted, "airut was told to stop"),
         End::Exit(podman::PODMAN_FAILED) => failed(Reason::Sandbox, seen.last_words),
         End::Exit(podman::PODMAN_TIMED_OUT) if seen.facts.results.is_empty() => timed_out(),
+        End::Exit(process::OUT_OF_MEMORY) if seen.facts.results.is_empty() => {
+            failed(Reason::OutOfMemory, "the kernel ended it, since the container's memory was spent")
+        }
         End::Exit(code) => match seen.facts.error() {
             Some(error) => failed(Reason::Execution, &error),
             None if !seen.facts.any && code == 0 => {

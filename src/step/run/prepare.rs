@@ -1,6 +1,7 @@
 //! What a run needs before its container starts: the repository's own files, the secrets they name, the image, the
 //! workspace. Each thing that is missing is a failure with its own reason, for the sender to hear.
 
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::repo::Repo;
 use crate::disk::session::SessionDir;
@@ -12,9 +13,17 @@ use crate::proxy::credentials::Masked;
 use crate::proxy::variables::variables;
 use crate::tool::image;
 use crate::tool::source::{CONFIGURATION, Source};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+
+/// Why there is nothing to run.
+pub enum Unprepared {
+    /// The sender hears of it.
+    Failed(Failure),
+    /// This machine lacks something: the task waits until it has it.
+    Short(Error),
+}
 
 /// All that the container needs.
 pub struct Prepared {
@@ -34,7 +43,7 @@ pub fn prepare(
     session: &Session,
     talk: &dyn Talk,
     give_up: &dyn Fn() -> bool,
-) -> std::result::Result<Prepared, Failure> {
+) -> std::result::Result<Prepared, Unprepared> {
     let dir = SessionDir::new(&repo.layout, &session.id);
     because(Reason::Internal, dir.check_whole(session.workspace))?;
     let source = because(Reason::Clone, Source::update(repo))?;
@@ -53,7 +62,7 @@ pub fn rebuild(
     image_hash: &str,
     talk: &dyn Talk,
     give_up: &dyn Fn() -> bool,
-) -> std::result::Result<String, Failure> {
+) -> std::result::Result<String, Unprepared> {
     let build = || {
         image::forget(&repo.global, image_hash)?;
         container_image(repo, &Source::update(repo)?, image_hash, talk, give_up)
@@ -62,8 +71,11 @@ pub fn rebuild(
 }
 
 /// Turns an error into the task's failure.
-fn because<T>(reason: Reason, result: Result<T>) -> std::result::Result<T, Failure> {
-    result.map_err(|error| Failure { reason, detail: format!("{error:#}") })
+fn because<T>(reason: Reason, result: Result<T>) -> std::result::Result<T, Unprepared> {
+    result.map_err(|error| match Shortage::of(&error) {
+        Some(_) => Unprepared::Short(error),
+        None => Unprepared::Failed(Failure { reason, detail: format!("{error:#}") }),
+    })
 }
 
 fn sandbox(

@@ -3,11 +3,12 @@
 
 use crate::base::id::TaskId;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::disk::accounts::{self, Holder};
 use crate::disk::layout::Stage;
 use crate::disk::queue::Ticket;
 use crate::disk::repo::Repo;
-use crate::disk::session::{SessionDir, SessionGuard, discard, is_too_new};
+use crate::disk::session::{SessionDir, SessionGuard, discard, is_no_damage};
 use crate::disk::write;
 use crate::format::session::Session;
 use crate::format::task::{Failure, Reason, State, Task};
@@ -20,6 +21,9 @@ use std::path::Path;
 
 /// How long a task waits whose message is still being put in place.
 const INCOMPLETE_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+
+/// How long a task waits for what this machine lacks.
+const SHORTAGE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 
 /// How long after the task that it waits for one comes back, at the soonest.
 const BEHIND: SignedDuration = SignedDuration::from_secs(1);
@@ -74,9 +78,11 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
         Begun::Left => return Ok(Ending::Left),
     };
     options.talk.info(&format!("{}:{id}: running", repo.name));
-    let worked = agent::work(repo, &session, &task, options).unwrap_or_else(|error| {
-        Worked::from(Failure { reason: Reason::Internal, detail: format!("{error:#}") })
-    });
+    let worked = match agent::work(repo, &session, &task, options) {
+        Ok(worked) => worked,
+        Err(error) if Shortage::of(&error).is_some() => return put_off(repo, id, error),
+        Err(error) => Worked::from(Failure { reason: Reason::Internal, detail: format!("{error:#}") }),
+    };
     let Some(state) = worked.state else {
         release(repo, id)?;
         return Ok(Ending::Left);
@@ -137,7 +143,7 @@ fn begin(repo: &Repo, id: &TaskId) -> Result<Begun> {
     }
     let (session, mut task) = match loaded.and_then(|task| Ok((guard.load()?, task))) {
         Ok(loaded) => loaded,
-        Err(error) if is_too_new(&error) => return Err(error),
+        Err(error) if is_no_damage(&error) => return Err(error),
         Err(error) => return give_up(repo, &guard, id, &error),
     };
     let dir = guard.dir.task_dir(id.number);
@@ -171,7 +177,7 @@ fn begin(repo: &Repo, id: &TaskId) -> Result<Begun> {
             guard.save_task(&task)?;
             return Ok(Begun::Over(task.into()));
         }
-        let begun = std::fs::metadata(dir.join("events.jsonl")).is_ok_and(|events| events.len() > 0);
+        let begun = has_begun(&guard.dir, id.number);
         task.notes.push(if begun { Notice::Continued } else { Notice::BegunAgain }.to_string());
     }
     task.state = State::Running;
@@ -205,12 +211,29 @@ fn finish(repo: &Repo, id: &TaskId, task: &Task) -> Result<Ending> {
     })
 }
 
+/// Whether Claude has said a word.
+fn has_begun(dir: &SessionDir, number: u32) -> bool {
+    let events = dir.task_dir(number).join("events.jsonl");
+    std::fs::metadata(events).is_ok_and(|events| events.len() > 0)
+}
+
+/// Lets a task wait for what this machine lacks; not where it is, since whoever watches that would try it at once.
+fn put_off(repo: &Repo, id: &TaskId, error: anyhow::Error) -> Result<Ending> {
+    // Where not even this can be written, the next step finds the task without its process.
+    if release(repo, id).is_ok() {
+        let until = Timestamp::now() + SHORTAGE_PAUSE;
+        repo.queue().defer(Stage::Ready, &Ticket::task(id.clone()).to_string(), until)?;
+    }
+    Err(error.context("it waits for another attempt"))
+}
+
 /// Left by an orderly stop: it goes on in the same session, and that does not count as an interruption.
 fn release(repo: &Repo, id: &TaskId) -> Result<()> {
     let guard = SessionGuard::take(&repo.layout, &id.session)?;
+    let begun = has_begun(&guard.dir, id.number);
     guard.update_task(id.number, |task| {
         task.state = State::Ready;
-        task.begun = true;
+        task.begun |= begun;
     })?;
     drop(guard);
     repo.queue().advance(&Ticket::task(id.clone()), Stage::Running, Stage::Ready)

@@ -4,6 +4,7 @@
 use crate::base::fault::Fault;
 use crate::base::limits;
 use crate::base::remote::Remote;
+use crate::base::shortage::Shortage;
 use crate::exec::program::{End, Output, Program};
 use anyhow::Result;
 use std::path::Path;
@@ -111,11 +112,22 @@ fn configured_ssh() -> Option<String> {
     git2::Config::open_default().ok()?.get_string("core.sshCommand").ok()
 }
 
-/// Runs it; an error says that git is not there.
+/// Runs it; an error says that git is not there, or what this machine lacks for it.
 pub fn run(program: Program) -> Result<Output> {
-    program.run().map_err(|error| {
-        Fault::failed(format!("{error:#}")).hint("airut needs git 2.31 or later in PATH").into()
-    })
+    let output = program.run().map_err(|error| match Shortage::of(&error) {
+        Some(_) => error,
+        None => Fault::failed(format!("{error:#}")).hint("airut needs git 2.31 or later in PATH").into(),
+    })?;
+    // What the remote says of itself is its own affair.
+    let own = |line: &&str| !line.starts_with("remote:");
+    let short = output.stderr.lines().filter(own).find_map(|line| Some((Shortage::said(line)?, line)));
+    match short {
+        Some((shortage, line)) if !output.success() => {
+            let line: String = line.chars().filter(|c| !c.is_control()).take(400).collect();
+            Err(Fault::short(shortage, format!("git: {line}")).into())
+        }
+        _ => Ok(output),
+    }
 }
 
 /// A failure as the remote's: the same may succeed later.

@@ -4,6 +4,7 @@
 use crate::base::fault::Fault;
 use crate::base::limits;
 use crate::base::remote::Remote;
+use crate::disk::room;
 use crate::disk::write;
 use crate::exec::program::{End, Program};
 use crate::tool::git::command;
@@ -119,9 +120,16 @@ impl Mirror {
 
     fn remake(&self, remote: &Remote, head: &str) -> Result<()> {
         let (new, old) = (beside(&self.path, "new"), beside(&self.path, "old"));
-        let output = command::run(clone(remote, &new))?;
+        let output = command::run(clone(remote, &new)).inspect_err(|_| drop(remove_all(&new)))?;
         if !output.success() {
+            let lacks = self.path.parent().and_then(room::lacks);
             remove_all(&new)?;
+            if let Some(shortage) = lacks {
+                bail!(Fault::short(
+                    shortage,
+                    format!("there is no room for the mirror {}", self.path.display())
+                ));
+            }
             bail!(command::away(remote, &output));
         }
         let repo = Repository::open_bare(&new)

@@ -3,6 +3,7 @@
 
 use crate::base::fault::Fault;
 use crate::base::remote::Remote;
+use crate::disk::room;
 use crate::disk::write;
 use crate::exec::program::{End, Output};
 use crate::tool::git::mirror::{Mirror, beside, clear_beside, remove_all};
@@ -105,6 +106,10 @@ fn check_out(mirror: &Mirror, new: &Path) -> Result<()> {
     if output.success() {
         return Ok(());
     }
+    // It does not always say so itself.
+    if let Some(shortage) = room::lacks(new) {
+        bail!(Fault::short(shortage, format!("there is no room for the workspace {}", new.display())));
+    }
     if is_damage(&output) {
         mirror.condemn();
         bail!(
@@ -118,8 +123,7 @@ fn check_out(mirror: &Mirror, new: &Path) -> Result<()> {
 
 fn is_damage(output: &Output) -> bool {
     let said = output.stderr.to_ascii_lowercase();
-    let full = ["no space left", "quota exceeded", "permission denied"];
     let broken =
         ["unable to read", "missing", "corrupt", "bad object", "packfile", "not a valid object", "inflate"];
-    !full.iter().any(|words| said.contains(words)) && broken.iter().any(|words| said.contains(words))
+    !said.contains("permission denied") && broken.iter().any(|words| said.contains(words))
 }

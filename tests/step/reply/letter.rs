@@ -233,6 +233,8 @@ fn each_failure_is_told_in_plain_words_and_no_detail_of_this_machine() {
         (Reason::MissingSecret, "API_KEY: not given", "API_KEY", "asks for the secret"),
         (Reason::Clone, "cannot fetch into /var/lib/airut/x", "", "could not be fetched"),
         (Reason::Image, "step 3 failed", "step 3 failed", "could not be built"),
+        (Reason::OutOfMemory, "/x", "", "ran out of memory"),
+        (Reason::DiskFull, "No space left on device (os error 28)", "", "disk became full"),
         (Reason::Sandbox, "the proxy at /run/airut/x ended", "", "sandbox"),
         (Reason::Execution, "API Error: 529", "API Error: 529", "could not finish"),
         (Reason::Output, "it printed more than /x", "", "without an answer"),

@@ -29,6 +29,7 @@ fn how_it_ended_and_what_it_said_decide_together() {
         (End::Exit(1), "err401-retries1", Failed, Some(Reason::Execution)),
         (End::Exit(1), "max-turns", Failed, Some(Reason::Execution)),
         (End::Exit(137), "kill-sigkill-tool", Failed, Some(Reason::Execution)),
+        (End::Exit(114), "kill-sigkill-tool", Failed, Some(Reason::OutOfMemory)),
         (End::Exit(143), "kill-sigterm-api", Failed, Some(Reason::Execution)),
         (End::Exit(127), "empty-prompt", Failed, Some(Reason::Execution)),
         (End::Exit(125), "empty-prompt", Failed, Some(Reason::Sandbox)),

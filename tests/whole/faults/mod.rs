@@ -1,14 +1,18 @@
-//! Faults put in on purpose: the process ended at each of its points, killed at any moment, the power cut.
+//! Faults put in on purpose: the process ended at each of its points, killed at any moment, the power cut, and what the
+//! machine can lack.
 
+mod disk;
 mod points;
 mod power;
 mod server;
+mod short;
 mod trace;
 
 use crate::support::letter::Answer;
-use crate::support::world::{Ran, Repo, Setup, World};
+use crate::support::world::{Ran, Repo, Setup, World, airut_bin};
 use crate::whole::steps::names;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -23,6 +27,8 @@ const CYCLES: usize = 5;
 struct Stage {
     world: World,
     repo: Repo,
+    /// What a command goes through to see this world's disk, if that is one of its own.
+    through: Option<Vec<OsString>>,
 }
 
 impl Stage {
@@ -39,17 +45,24 @@ impl Stage {
         fs::write(world.path("bin/podman"), PODMAN).unwrap();
         fs::set_permissions(world.path("bin/podman"), fs::Permissions::from_mode(0o755)).unwrap();
         let repo = world.repo(setup);
-        Self { world, repo }
+        Self { world, repo, through: None }
     }
 
     fn twin(&self) -> Self {
         let world = self.world.twin();
         let repo = self.world.repo_in(&world, &self.repo);
-        Self { world, repo }
+        Self { world, repo, through: None }
     }
 
     fn airut(&self, args: &[&str]) -> Command {
-        let mut command = self.world.airut(args);
+        let mut command = match &self.through {
+            None => self.world.airut(args),
+            Some(through) => {
+                let mut command = self.world.command("nsenter");
+                command.args(through).arg(airut_bin()).args(args);
+                command
+            }
+        };
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.world.path("bin").display()));
         command
@@ -156,6 +169,7 @@ impl Stage {
                 "\"since\"",
                 "\"attempts\"",
                 "\"interruptions\"",
+                "\"begun\"",
                 "airut.",
             ];
             let lines = text.lines().filter(|line| !passing.iter().any(|word| line.contains(word)));

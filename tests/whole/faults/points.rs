@@ -61,7 +61,7 @@ fn walk(stage: &Stage, step: &[&str]) -> Vec<String> {
 }
 
 /// What the two do not have in common, line by line.
-fn same<T: PartialEq + std::fmt::Debug>(
+pub fn same<T: PartialEq + std::fmt::Debug>(
     wanted: &BTreeMap<String, T>,
     found: &BTreeMap<String, T>,
 ) -> Result<(), String> {
@@ -86,12 +86,12 @@ fn same<T: PartialEq + std::fmt::Debug>(
 }
 
 impl Stage {
-    fn letter(&self, from: &str, subject: &str, body: &str) -> Letter {
+    pub fn letter(&self, from: &str, subject: &str, body: &str) -> Letter {
         Letter::new(from, &self.repo.address, subject, body)
     }
 
     /// Through the steps before; one after the other, so that their order is that of their times.
-    fn bring(&self, letters: &[Letter], steps: &[&[&str]]) {
+    pub fn bring(&self, letters: &[Letter], steps: &[&[&str]]) {
         for letter in letters {
             self.world.send(&self.repo, letter);
             for step in steps {
