@@ -1,0 +1,270 @@
+//! The account: what became of each mail that was sent, by what lies in the mailboxes and on disk.
+
+use crate::facts::{Facts, Place, TaskName};
+use crate::letters::Expect;
+use crate::post::{Handed, Received, What};
+use crate::stage::REPOS;
+use crate::table::Table;
+use crate::writer::Sent;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub struct Account<'a> {
+    facts: &'a Facts,
+    came: &'a [Received],
+    answers: BTreeMap<TaskName, Vec<&'a Received>>,
+}
+
+/// What became of a mail.
+enum Became {
+    Answered {
+        with_others: bool,
+        is_named: bool,
+    },
+    Twice(String),
+    /// Not begun when a `/stop` came, whose answer says so.
+    Dropped,
+    Declined,
+    Refused(String),
+    SetAside,
+    Lost(String),
+}
+
+impl<'a> Account<'a> {
+    pub fn new(facts: &'a Facts, came: &'a [Received]) -> Self {
+        let mut answers: BTreeMap<TaskName, Vec<&Received>> = BTreeMap::new();
+        for received in came {
+            if let (What::Answer(name), Some(repo)) = (&received.what, repo(received)) {
+                answers.entry((repo, name.clone())).or_default().push(received);
+            }
+        }
+        Self { facts, came, answers }
+    }
+
+    pub fn of_mails(&self, sent: &[Sent], table: &mut Table) {
+        let taken: Vec<&Sent> = sent.iter().filter(|sent| sent.handed != Handed::Not).collect();
+        table.count("sent", sent.iter().map(|sent| sent.copies).sum());
+        table.count("  the same mail once more", sent.iter().map(|sent| sent.copies - 1).sum());
+        table.count("  not taken by Postfix", sent.len() - taken.len());
+        table.count(
+            "delivered to the mailbox",
+            taken.iter().filter(|sent| !self.places(sent).is_empty()).count(),
+        );
+        for sent in taken {
+            let became = self.became(sent);
+            let kind = format!("{} {} ({})", sent.token, sent.kind, REPOS[sent.repo]);
+            let is_task = self.tasks(sent).next().is_some();
+            if is_task || matches!(became, Became::Declined | Became::SetAside) {
+                table.count("accepted", 1);
+            }
+            if is_task && sent.expect == Expect::Refusal {
+                table.fault("let in that should not be", format!("{kind}: {:?}", self.places(sent)));
+            }
+            match became {
+                Became::Answered { with_others, is_named } => {
+                    table.count("answered", 1);
+                    table.count("  together with others", usize::from(with_others));
+                    if !is_named {
+                        table.fault(
+                            "  in a mail that does not name it",
+                            format!("{kind}: {:?}", self.places(sent)),
+                        );
+                    }
+                }
+                Became::Twice(why) => table.fault("answered twice", format!("{kind}: {why}")),
+                Became::Dropped => table.count("dropped by a /stop, whose answer says so", 1),
+                Became::Declined => table.count("declined: beyond a limit", 1),
+                Became::Refused(reason) if sent.expect == Expect::Answer => {
+                    table.fault("lost", format!("{kind}: refused, {reason}"));
+                }
+                Became::Refused(reason) => table.count(&format!("refused: {reason}"), 1),
+                Became::SetAside => table.fault("set aside", kind.clone()),
+                Became::Lost(why) => table.fault("lost", format!("{kind}: {why}")),
+            }
+            self.guessed(sent, &kind, table);
+            self.files(sent, &kind, table);
+        }
+    }
+
+    fn places(&self, sent: &Sent) -> &[Place] {
+        self.facts.places.get(&sent.token).map_or(&[], Vec::as_slice)
+    }
+
+    fn tasks(&self, sent: &Sent) -> impl Iterator<Item = &TaskName> {
+        self.places(sent).iter().filter_map(|place| match place {
+            Place::Task(task) => Some(task),
+            _ => None,
+        })
+    }
+
+    /// The answers to a mail that its sender has got, copies too.
+    fn answers(&self, sent: &Sent) -> Vec<&'a Received> {
+        let user = sent.from.split('@').next().unwrap_or_default();
+        let id = format!("<{}>", sent.message_id);
+        let of_tasks =
+            self.tasks(sent).flat_map(|task| self.answers.get(task).into_iter().flatten().copied());
+        // What names it and is of another task would be a second answer.
+        let naming = self
+            .came
+            .iter()
+            .filter(|received| received.in_reply_to == id && matches!(received.what, What::Answer(_)));
+        of_tasks.chain(naming).filter(|received| received.user == user).collect()
+    }
+
+    fn became(&self, sent: &Sent) -> Became {
+        let places = self.places(sent);
+        if let Some(waiting) = places.iter().find(|place| matches!(place, Place::Waiting(_))) {
+            return Became::Lost(format!("it still waits: {waiting:?}"));
+        }
+        let tasks: BTreeSet<&TaskName> = self.tasks(sent).collect();
+        let Some(task) = tasks.first() else {
+            let reason = places.iter().find_map(|place| match place {
+                Place::Rejected(reason) => Some(reason.as_str()),
+                _ => None,
+            });
+            return match reason {
+                Some("limit") => Became::Declined,
+                Some("failing") => Became::SetAside,
+                Some(reason) => Became::Refused(reason.to_owned()),
+                None => Became::Lost("it is nowhere".to_owned()),
+            };
+        };
+        let answers = self.answers(sent);
+        let ids: BTreeSet<&str> = answers.iter().map(|answer| answer.message_id.as_str()).collect();
+        if tasks.len() > 1 || ids.len() > 1 {
+            return Became::Twice(format!("in {tasks:?}, answers {ids:?}"));
+        }
+        if ids.is_empty() {
+            let json = &self.facts.tasks[*task];
+            return if self.is_dropped(task, json) {
+                Became::Dropped
+            } else {
+                Became::Lost(format!("{task:?} is {}, its answer {}", json["state"], json["reply"]))
+            };
+        }
+        let says =
+            |answer: &&Received| answer.names(&sent.message_id) || answer.answer.text().contains(&sent.token);
+        let with_others = self.facts.tasks[*task]["messages"].as_array().is_some_and(|mails| mails.len() > 1);
+        Became::Answered { with_others, is_named: answers.iter().any(says) }
+    }
+
+    /// Whether it was stopped before it had begun, and a later `/stop` in the same session was answered.
+    fn is_dropped(&self, (repo, name): &TaskName, task: &Value) -> bool {
+        let Some((id, number)) = name.split_once('.') else { return false };
+        let is_later = |other: &TaskName| {
+            let parts = other.1.split_once('.').filter(|(other_id, _)| *other_id == id);
+            let after = parts.and_then(|(_, other)| Some(other.parse::<u32>().ok()? > number.parse().ok()?));
+            other.0 == *repo && after == Some(true)
+        };
+        task["state"] == "stopped"
+            && task["reply"]["state"] == "none"
+            && self.facts.tasks.iter().any(|(other, stop)| {
+                is_later(other) && stop["command"] == "/stop" && self.answers.contains_key(other)
+            })
+    }
+
+    fn guessed(&self, sent: &Sent, kind: &str, table: &mut Table) {
+        let Some(guessed) = &sent.guessed else { return };
+        if self.tasks(sent).any(|(_, name)| name.starts_with(guessed.as_str())) {
+            table.fault("let into another's conversation", format!("{kind}: {guessed}"));
+        }
+    }
+
+    fn files(&self, sent: &Sent, kind: &str, table: &mut Table) {
+        for received in self.answers(sent) {
+            let text = received.answer.text();
+            if text.contains("Missing: ") {
+                table.fault("attachments that the agent did not find", format!("{kind}: {text}"));
+            }
+            let is_done = text.contains("Done:") && text.contains(&sent.token);
+            let there: Vec<String> =
+                received.answer.attachments().into_iter().map(|(name, _)| name).collect();
+            for name in sent.gives.iter().filter(|name| is_done && !there.contains(name)) {
+                table
+                    .fault("files that their answer does not have", format!("{kind}: {name}, but {there:?}"));
+            }
+            table.count("files that came with their answers", usize::from(is_done) * sent.gives.len());
+        }
+    }
+
+    /// What came that answers nothing, and how often the same came.
+    pub fn of_answers(&self, table: &mut Table) {
+        let mut ids: BTreeMap<(&str, &What), BTreeSet<&str>> = BTreeMap::new();
+        let mut once = BTreeSet::new();
+        for received in self.came {
+            let is_again = !once.insert((&received.user, &received.message_id));
+            table.count("the same mail of airut's again (same Message-ID)", usize::from(is_again));
+            match received.what {
+                What::Acknowledgement(_) if !is_again => table.count("acknowledged", 1),
+                What::Note if !is_again => table.count("notes (limits, waiting)", 1),
+                _ => {}
+            }
+            if !matches!(received.what, What::Note | What::Other) {
+                ids.entry((&received.repo, &received.what)).or_default().insert(&received.message_id);
+            }
+            if !received.user.starts_with('s') || received.user == "stranger" {
+                table.fault("answered though refused", format!("{}: {}", received.user, received.message_id));
+            }
+        }
+        for ((repo, what), ids) in ids.into_iter().filter(|(_, ids)| ids.len() > 1) {
+            table.fault("answered twice", format!("{repo} {what:?}: {ids:?}"));
+        }
+    }
+
+    pub fn of_tasks(&self, table: &mut Table) {
+        for (name, task) in &self.facts.tasks {
+            table.count("tasks", 1);
+            let said = task["notes"].to_string();
+            if let Some(reason) =
+                task["failure"]["reason"].as_str().filter(|_| self.answers.contains_key(name))
+            {
+                table.count(&format!("  told of failure: {reason}"), 1);
+                if reason == "internal" {
+                    table.fault(
+                        "  failed for a reason of airut's own",
+                        format!("{name:?}: {}", task["failure"]),
+                    );
+                }
+            }
+            table.count("  interrupted and continued, and told", usize::from(was_told(&said)));
+            table.count("  waited for Claude's API", usize::from(!task["parked"].is_null()));
+        }
+        for (token, runs) in &self.facts.runs {
+            table.count("runs", runs.len());
+            let sessions: BTreeSet<&str> =
+                runs.iter().map(|(task, _)| task.1.split('.').next().unwrap_or_default()).collect();
+            let unaware = runs.iter().skip(1).filter(|(_, how)| how.ends_with(" first")).count();
+            if unaware > 0 || sessions.len() > 1 {
+                table.fault("work done twice", format!("{token}: {runs:?}"));
+            } else if runs.len() > 1 {
+                table.count("  that knew that they continue", runs.len() - 1);
+                self.untold(token, &runs[0].0, table);
+            }
+        }
+        self.facts.damaged.iter().for_each(|path| table.fault("damaged", path.clone()));
+        self.facts.set_aside.iter().for_each(|marker| table.fault("set aside", marker.clone()));
+        for (place, count) in &self.facts.strangers {
+            table.count(&format!("bounces and the like: {place}"), *count);
+        }
+    }
+
+    /// Work that was continued and whose answer has no word of it: rightly so after SIGTERM and after waiting.
+    fn untold(&self, token: &str, name: &TaskName, table: &mut Table) {
+        let Some(task) = self.facts.tasks.get(name) else { return };
+        let is_known = was_told(&task["notes"].to_string())
+            || task["begun"] == true
+            || !task["parked"].is_null()
+            || task["state"] == "interrupted";
+        if !is_known {
+            table.fault("continued without a word", format!("{token} in {name:?}: {task}"));
+        }
+    }
+}
+
+fn was_told(notes: &str) -> bool {
+    notes.contains("was interrupted once on our side")
+}
+
+fn repo(received: &Received) -> Option<usize> {
+    REPOS.iter().position(|name| *name == received.repo)
+}
