@@ -36,6 +36,9 @@ clean_up() {
     done 2>/dev/null
     bash tests/support/mailserver.sh stop "$dir/mail"
     bash tests/support/images.sh drop "$dir/podman"
+    if [ "$status" = 1 ]; then cp -r "$dir/state" "$dir/kept"; fi
+    umount "$dir/state"
+    if [ "$status" = 1 ]; then rmdir "$dir/state" && mv "$dir/kept" "$dir/state"; fi
     if [ "$status" = 1 ]; then
         echo "everything is kept in $dir: mail/mail, state/airut, log; seed $seed" >&2
     else
@@ -46,7 +49,9 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-mkdir "$dir/bin"
+mkdir "$dir/bin" "$dir/state"
+# What can be filled without harm to anybody.
+mount -t tmpfs -o size=600m,mode=700 airut-soak "$dir/state"
 cp "$AIRUT_BIN" "$dir/bin/airut"
 bash tests/support/images.sh fetch busybox >&2
 bash tests/support/images.sh store "$dir/podman" busybox >&2

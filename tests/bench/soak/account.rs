@@ -3,7 +3,7 @@
 use crate::facts::{Facts, Place, TaskName};
 use crate::letters::Expect;
 use crate::post::{Handed, Received, What};
-use crate::stage::REPOS;
+use crate::stage::{CLEARED, REPOS};
 use crate::table::Table;
 use crate::writer::Sent;
 use serde_json::Value;
@@ -27,6 +27,10 @@ enum Became {
     Declined,
     Refused(String),
     SetAside,
+    /// Of a session that `gc` has cleared away: what its mails say is all that is known.
+    Gone {
+        is_answered: bool,
+    },
     Lost(String),
 }
 
@@ -53,7 +57,7 @@ impl<'a> Account<'a> {
         for sent in taken {
             let became = self.became(sent);
             let kind = format!("{} {} ({})", sent.token, sent.kind, REPOS[sent.repo]);
-            let is_task = self.tasks(sent).next().is_some();
+            let is_task = self.tasks(sent).next().is_some() || matches!(became, Became::Gone { .. });
             if is_task || matches!(became, Became::Declined | Became::SetAside) {
                 table.count("accepted", 1);
             }
@@ -78,6 +82,10 @@ impl<'a> Account<'a> {
                     table.fault("lost", format!("{kind}: refused, {reason}"));
                 }
                 Became::Refused(reason) => table.count(&format!("refused: {reason}"), 1),
+                Became::Gone { is_answered: true } => table.count("answered", 1),
+                Became::Gone { is_answered: false } => {
+                    table.count("dropped by a /stop, whose answer says so", 1)
+                }
                 Became::SetAside => table.fault("set aside", kind.clone()),
                 Became::Lost(why) => table.fault("lost", format!("{kind}: {why}")),
             }
@@ -118,6 +126,12 @@ impl<'a> Account<'a> {
         }
         let tasks: BTreeSet<&TaskName> = self.tasks(sent).collect();
         let Some(task) = tasks.first() else {
+            if places.is_empty()
+                && sent.repo == CLEARED
+                && let Some(became) = self.of_a_session_gone(sent)
+            {
+                return became;
+            }
             let reason = places.iter().find_map(|place| match place {
                 Place::Rejected(reason) => Some(reason.as_str()),
                 _ => None,
@@ -163,10 +177,49 @@ impl<'a> Account<'a> {
             })
     }
 
+    /// By its answer, or, where a `/stop` in the same session was answered, by that.
+    fn of_a_session_gone(&self, sent: &Sent) -> Option<Became> {
+        let user = sent.from.split('@').next().unwrap_or_default();
+        let its =
+            self.came.iter().filter(|received| received.user == user && received.repo == REPOS[sent.repo]);
+        let names = |received: &&&Received| {
+            received.names(&sent.message_id) || received.answer.text().contains(&sent.token)
+        };
+        let naming: Vec<&Received> = its.clone().filter(|received| names(&received)).collect();
+        // Later mails of its session name it, too: one that answers it itself comes first.
+        let answering = |received: &&&Received| {
+            let text = received.answer.text();
+            matches!(received.what, What::Answer(_))
+                && (received.in_reply_to.contains(&sent.message_id) || text.contains(&sent.token))
+        };
+        let ids: BTreeSet<&str> = naming
+            .iter()
+            .filter(|received| answering(received))
+            .map(|received| &*received.message_id)
+            .collect();
+        if ids.len() > 1 {
+            return Some(Became::Twice(format!("{ids:?}")));
+        }
+        if ids.len() == 1 {
+            return Some(Became::Gone { is_answered: true });
+        }
+        let session = sent.session.clone().or_else(|| naming.first()?.answer.session())?;
+        let was_stopped = its.clone().any(|received| {
+            received.answer.session().as_ref() == Some(&session)
+                && received.answer.text().contains("not begun")
+        });
+        was_stopped.then_some(Became::Gone { is_answered: false })
+    }
+
     fn guessed(&self, sent: &Sent, kind: &str, table: &mut Table) {
         let Some(guessed) = &sent.guessed else { return };
         if self.tasks(sent).any(|(_, name)| name.starts_with(guessed.as_str())) {
             table.fault("let into another's conversation", format!("{kind}: {guessed}"));
+        }
+        let said = self.answers(sent);
+        let knows = |received: &&Received| received.answer.text().contains(guessed.as_str());
+        if !said.is_empty() && !said.iter().any(knows) {
+            table.fault("not told that it is another conversation", format!("{kind}: {guessed}"));
         }
     }
 
@@ -219,12 +272,6 @@ impl<'a> Account<'a> {
                 task["failure"]["reason"].as_str().filter(|_| self.answers.contains_key(name))
             {
                 table.count(&format!("  told of failure: {reason}"), 1);
-                if reason == "internal" {
-                    table.fault(
-                        "  failed for a reason of airut's own",
-                        format!("{name:?}: {}", task["failure"]),
-                    );
-                }
             }
             table.count("  interrupted and continued, and told", usize::from(was_told(&said)));
             table.count("  waited for Claude's API", usize::from(!task["parked"].is_null()));

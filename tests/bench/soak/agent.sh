@@ -26,7 +26,10 @@ for seconds in $(asked work); do sleep "$seconds"; done
 for name in $(asked want); do
     if [ -s "/inbox/$name" ]; then text="$text\n\nHere: $name"; else text="$text\n\nMissing: $name"; fi
 done
-for name in $(asked give); do echo "$name of $tokens" >"/outbox/$name"; done
+# The disk may be full.
+for name in $(asked give); do
+    echo "$name of $tokens" >"/outbox/$name" || text="$text\n\nNo room for $name"
+done
 first=$(echo "$tokens" | head -1)
 for turn in $(asked turn); do
     case $turn in

@@ -6,8 +6,11 @@ use crate::own;
 use crate::relay::{Mode, Relay};
 use crate::stage::{REPOS, Stage};
 use anyhow::Result;
+use rustix::fs::FallocateFlags;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,9 +28,10 @@ enum Fault {
     Proxy,
     Container,
     Kernel,
+    Disk,
 }
 
-const FAULTS: [(usize, Fault); 12] = [
+const FAULTS: [(usize, Fault); 13] = [
     (2, Fault::Dovecot),
     (2, Fault::Postfix),
     (3, Fault::Remote),
@@ -40,6 +44,7 @@ const FAULTS: [(usize, Fault); 12] = [
     (4, Fault::Proxy),
     (4, Fault::Container),
     (4, Fault::Kernel),
+    (3, Fault::Disk),
 ];
 
 pub struct Faults<'a> {
@@ -121,6 +126,7 @@ impl<'a> Faults<'a> {
                 }
                 Ok(())
             }
+            Fault::Disk => self.fill(ms),
             Fault::Kernel => {
                 let containers = own::containers(self.stage)?;
                 let Some(id) = self.chance.of(&containers) else { return Ok(()) };
@@ -134,6 +140,23 @@ impl<'a> Faults<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Leaves some kilobytes. Only where nobody else has to do with it.
+    fn fill(&mut self, ms: usize) -> Result<()> {
+        let state = self.stage.state();
+        if state.metadata()?.dev() == self.stage.dir.metadata()?.dev() {
+            return Ok(());
+        }
+        self.note("disk full");
+        let path = state.join("filled");
+        let (stat, file) = (rustix::fs::statvfs(&state)?, File::create(&path)?);
+        let size = (stat.f_bavail * stat.f_frsize).saturating_sub(4096 * self.chance.below(16) as u64);
+        let filled = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size);
+        if filled.is_ok() {
+            self.wait(ms / 2);
+        }
+        Ok(std::fs::remove_file(&path)?)
     }
 
     fn note(&mut self, what: &'static str) {

@@ -30,7 +30,7 @@ impl Left {
             processes.iter().map(|process| format!("{} {}", process.pid, process.command)).collect();
         left.runtime = shown(entries(&stage.runtime()));
         left.files = shown(entries(&stage.dir.join("tmp")));
-        let state = stage.dir.join("state/airut");
+        let state = stage.state().join("airut");
         for repo in 0..REPOS.len() {
             let storage = stage.storage(repo);
             left.files.extend(shown(entries(&storage.join("queue/tmp"))));

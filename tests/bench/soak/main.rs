@@ -61,6 +61,33 @@ fn main() -> Result<ExitCode> {
     }
 }
 
+/// What an account says in any case.
+const ROWS: [&str; 23] = [
+    "sent",
+    "  the same mail once more",
+    "  not taken by Postfix",
+    "delivered to the mailbox",
+    "refused: malformed",
+    "refused: unauthenticated",
+    "refused: unauthorized",
+    "refused: automatic",
+    "refused: unsettled",
+    "declined: beyond a limit",
+    "accepted",
+    "answered",
+    "  together with others",
+    "  in a mail that does not name it",
+    "dropped by a /stop, whose answer says so",
+    "lost",
+    "answered twice",
+    "set aside",
+    "let in that should not be",
+    "answered though refused",
+    "acknowledged",
+    "notes (limits, waiting)",
+    "the same mail of airut's again (same Message-ID)",
+];
+
 fn soak(dir: &Path, minutes: f64, seed: u64) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -76,7 +103,7 @@ fn soak(dir: &Path, minutes: f64, seed: u64) -> Result<ExitCode> {
     // As long again, and what the slowest task takes.
     let waiting = settle::settle(&stage, &mut operator, time + Duration::from_secs(150), &stop)?;
     eprintln!("{:4} s: the account", began.elapsed().as_secs());
-    let mut table = Table::default();
+    let mut table = Table::declare(&ROWS);
     let facts = facts::Facts::gather(&stage);
     let mut inboxes = Inboxes::default();
     inboxes.look(&stage, writer::everybody());

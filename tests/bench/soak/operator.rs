@@ -118,12 +118,6 @@ impl<'a> Operator<'a> {
         Ok(())
     }
 
-    /// How many work, besides the one that watches.
-    pub fn at_work(&mut self) -> Result<usize> {
-        self.reap()?;
-        Ok(self.running.iter().filter(|running| running.name != "watch").count())
-    }
-
     /// Has all of them come to an end, at the latest after this time.
     pub fn end(&mut self, patience: Duration) -> Result<()> {
         let (began, mut is_told) = (Instant::now(), false);

@@ -13,6 +13,9 @@ use std::process::{Command, Stdio};
 /// `cycle` alone, as with cron.
 pub const REPOS: [&str; 2] = ["alpha", "beta"];
 
+/// The second one's oldest sessions are cleared away by `gc` while it works.
+pub const CLEARED: usize = 1;
+
 /// Runs at once over all processes.
 pub const RUNS: usize = 3;
 
@@ -69,13 +72,18 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Where all that airut keeps lies, in a file system of its own that can be filled.
+    pub fn state(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
     pub fn smtp_port(&self) -> Result<u16> {
         Ok(self.ports.get("SMTP").context("no port for SMTP")?.parse()?)
     }
 
     /// `storage_dir` of a repository.
     pub fn storage(&self, repo: usize) -> PathBuf {
-        self.dir.join("state/airut").join(REPOS[repo])
+        self.state().join("airut").join(REPOS[repo])
     }
 
     pub fn remote(&self, repo: usize) -> PathBuf {
@@ -101,7 +109,7 @@ impl Stage {
             .env("LANG", "C.UTF-8")
             .env("HOME", self.dir.join("home"))
             .env("XDG_CONFIG_HOME", self.dir.join("config"))
-            .env("XDG_STATE_HOME", self.dir.join("state"))
+            .env("XDG_STATE_HOME", self.state())
             .env("TMPDIR", self.dir.join("tmp"))
             .env("MAIL_PASSWORD", "test")
             .envs(self.podman.iter().map(|(name, value)| (name, value)))
@@ -182,8 +190,8 @@ impl Stage {
         let (ca, remote) = (self.mail.join("ca.pem"), self.remote(index));
         let login = format!("username = \"{name}\", password = {{ env = \"MAIL_PASSWORD\" }}");
         let tls = format!("host = \"localhost\", ca_file = \"{}\", {login}", ca.display());
-        let (smtp, limit) = if index == 0 {
-            (format!("{{ {tls}, port = {} }}", self.relays.smtps.port), 1000)
+        let (smtp, limit, sessions) = if index != CLEARED {
+            (format!("{{ {tls}, port = {} }}", self.relays.smtps.port), 1000, 100_000)
         } else {
             // Few enough to be reached now and then.
             (
@@ -192,11 +200,12 @@ impl Stage {
                     self.relays.smtp.port
                 ),
                 12,
+                25,
             )
         };
         format!(
             "[repos.{name}]\ngit_url = \"file://{}\"\nauthorized_senders = [\"*@example.com\"]\n\
-             trusted_authserv_id = \"mx.example.com\"\nmax_sessions = 100000\n\
+             trusted_authserv_id = \"mx.example.com\"\nmax_sessions = {sessions}\nreserve = \"1m\"\n\
              [repos.{name}.mail]\nfrom = \"{name} <{name}@example.com>\"\n\
              imap = {{ {tls}, port = {} }}\nsmtp = {smtp}\n\
              [repos.{name}.limits]\nsession_mails_per_hour = {limit}\nsender_mails_per_day = 10000\n",

@@ -14,6 +14,11 @@ impl Table {
         }
     }
 
+    /// Shown in this order, also where there is none.
+    pub fn declare(rows: &[&str]) -> Self {
+        Self { rows: rows.iter().map(|row| ((*row).to_owned(), 0)).collect(), faults: Vec::new() }
+    }
+
     /// One of what must not be.
     pub fn fault(&mut self, what: &str, detail: String) {
         self.count(what, 1);

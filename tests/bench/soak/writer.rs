@@ -79,7 +79,9 @@ pub struct Sent {
     pub copies: usize,
     /// Files that its answer has to have.
     pub gives: Vec<String>,
-    /// Somebody else's session, into which it must not get.
+    /// The session that it is a reply to.
+    pub session: Option<String>,
+    /// A session that is not its sender's, or is not there, and into which it must not get.
     pub guessed: Option<String>,
 }
 
@@ -136,7 +138,8 @@ impl<'a> Writer<'a> {
                 let gives = format!("{}.md", self.token());
                 let body = format!("{}\r\nwork: 1\r\ngive: {gives}", letter.body);
                 self.send(Letter { body, ..letter }, "giving", Expect::Answer)?;
-                self.last(|sent| sent.gives.push(gives))
+                self.last(|sent| sent.gives.push(gives));
+                Ok(())
             }
             Kind::Slow => {
                 let body = format!("{}\r\nwork: {}", letter.body, self.chance.between(3, 7));
@@ -228,16 +231,22 @@ impl<'a> Writer<'a> {
             handed,
             copies: 1,
             gives: Vec::new(),
+            session: None,
             guessed: None,
         });
         Ok(())
     }
 
-    fn last(&mut self, change: impl FnOnce(&mut Sent)) -> Result<()> {
+    fn last(&mut self, change: impl FnOnce(&mut Sent)) {
         if let Some(last) = self.sent.last_mut() {
             change(last);
         }
-        Ok(())
+    }
+
+    /// The last mail was a reply to this one.
+    fn replied(&mut self, to: usize) {
+        let session = self.inboxes.all[to].answer.session();
+        self.last(|sent| sent.session = session);
     }
 
     /// The very mail once more, as somebody would who caught it.
@@ -273,6 +282,7 @@ impl<'a> Writer<'a> {
             }
             let letter = self.answering(&self.inboxes.all[at], &body);
             self.send(letter, if count > 1 { "crowd" } else { "reply" }, Expect::Answer)?;
+            self.replied(at);
             if number + 1 < count {
                 std::thread::sleep(Duration::from_millis(self.chance.below(400) as u64));
             }
@@ -289,7 +299,9 @@ impl<'a> Writer<'a> {
         match self.came(|what| matches!(what, What::Answer(_))) {
             Some(at) => {
                 let letter = self.answering(&self.inboxes.all[at], &body);
-                self.send(letter, word, Expect::Answer)
+                self.send(letter, word, Expect::Answer)?;
+                self.replied(at);
+                Ok(())
             }
             None => {
                 let letter = Letter { body, ..self.letter("s0@example.com", 0) };
@@ -308,7 +320,9 @@ impl<'a> Writer<'a> {
         let Some(at) = self.chance.of(&acks).copied() else { return Ok(()) };
         let body = self.chance.of(&["/stop", "stop", "Stop!"]).copied().unwrap_or("/stop");
         let letter = self.answering(&self.inboxes.all[at], body);
-        self.send(letter, "/stop", Expect::Answer)
+        self.send(letter, "/stop", Expect::Answer)?;
+        self.replied(at);
+        Ok(())
     }
 
     fn poison(&mut self, letter: Letter) -> Result<()> {
@@ -332,7 +346,9 @@ impl<'a> Writer<'a> {
         let named = format!("<airut.{id}.1.0123456789abcdef@example.com>");
         let subject = format!("Re: [ID:{id}] something");
         let letter = Letter { subject, in_reply_to: Some(named.clone()), references: Some(named), ..letter };
-        self.send(letter, kind, Expect::Answer)
+        self.send(letter, kind, Expect::Answer)?;
+        self.last(|sent| sent.guessed = Some(id.to_owned()));
+        Ok(())
     }
 
     fn guessed(&mut self) -> Result<()> {
@@ -342,7 +358,6 @@ impl<'a> Writer<'a> {
         let repo = REPOS.iter().position(|name| *name == theirs.repo).unwrap_or_default();
         let other = people().find(|user| *user != theirs.user).unwrap_or_default();
         let letter = self.letter(&format!("{other}@example.com"), repo);
-        self.astray(letter, &id, "guessed")?;
-        self.last(|sent| sent.guessed = Some(id))
+        self.astray(letter, &id, "guessed")
     }
 }
