@@ -125,14 +125,12 @@ fn work(
     stop: &AtomicBool,
 ) -> Result<(Vec<Sent>, BTreeMap<&'static str, usize>)> {
     let is_long = until.duration_since(Instant::now()) >= Duration::from_secs(240);
-    // For those that help: also when the others fail.
-    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| Writer::new(stage, seed, is_long).write(until, stop));
         let faults = scope.spawn(|| faults::Faults::new(stage, seed, until, stop).fail());
         let mut said = Instant::now();
         let result = loop {
-            if (writer.is_finished() && faults.is_finished()) || over.load(Ordering::Relaxed) {
+            if writer.is_finished() && faults.is_finished() {
                 break Ok(());
             }
             if let Err(error) = operator.tick().and_then(|()| operator.kill_some()) {
@@ -144,8 +142,9 @@ fn work(
                 said = Instant::now();
                 eprintln!("waiting: {}", settle::waiting(stage).join(", "));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(20));
         };
+        operator.spare();
         let sent = writer.join().map_err(|_| anyhow!("the writer panicked"))?.context("writing")?;
         let counts = faults.join().map_err(|_| anyhow!("the faults panicked"))?.context("failing")?;
         result.map(|()| (sent, counts))

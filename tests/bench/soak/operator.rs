@@ -12,9 +12,23 @@ use std::time::{Duration, Instant};
 /// Of one kind at once; a cycle waits for what it runs.
 const AT_ONCE: usize = 4;
 
+/// One in so many is killed, somewhere in the time that such a one takes at most, in milliseconds.
+const ONE_IN: usize = 6;
+const TAKES_MS: [(&str, usize); 8] = [
+    ("watch", 40_000),
+    ("authorize", 150),
+    ("open", 400),
+    ("run", 8_000),
+    ("reply", 500),
+    ("cycle", 6_000),
+    ("cycle of both", 10_000),
+    ("gc", 700),
+];
+
 struct Running {
     name: &'static str,
     child: Child,
+    killed_at: Option<Instant>,
 }
 
 /// What was begun, how it ended, what was killed.
@@ -32,7 +46,7 @@ pub struct Operator<'a> {
     running: Vec<Running>,
     /// When each of them is begun next, at the soonest.
     next: BTreeMap<&'static str, Instant>,
-    next_kill: Instant,
+    kills: bool,
     pub counts: Counts,
 }
 
@@ -43,7 +57,7 @@ impl<'a> Operator<'a> {
             chance: Chance::new(seed, "operator"),
             running: Vec::new(),
             next: BTreeMap::new(),
-            next_kill: Instant::now() + Duration::from_secs(3),
+            kills: true,
             counts: Counts::default(),
         }
     }
@@ -83,7 +97,8 @@ impl<'a> Operator<'a> {
             OpenOptions::new().create(true).append(true).open(self.stage.log(&format!("{name}.log")))?;
         let child = self.stage.airut(args).stdout(log.try_clone()?).stderr(log).spawn()?;
         *self.counts.begun.entry(name).or_default() += 1;
-        self.running.push(Running { name, child });
+        let killed_at = self.kills.then(|| self.fate(name)).flatten();
+        self.running.push(Running { name, child, killed_at });
         Ok(())
     }
 
@@ -103,19 +118,31 @@ impl<'a> Operator<'a> {
         Ok(())
     }
 
-    /// Now and then ends one of them, mostly as the kernel does, sometimes as a service manager does.
+    fn fate(&mut self, name: &str) -> Option<Instant> {
+        let takes = TAKES_MS.iter().find(|(other, _)| *other == name)?.1;
+        // A watch goes on for ever, so that each of them is.
+        let is_meant = name == "watch" || self.chance.below(ONE_IN) == 0;
+        let after = self.chance.below(takes) as u64;
+        is_meant.then(|| Instant::now() + Duration::from_millis(after))
+    }
+
+    /// Ends those whose time has come, mostly as the kernel does, sometimes as a service manager does.
     pub fn kill_some(&mut self) -> Result<()> {
-        if Instant::now() < self.next_kill {
-            return Ok(());
-        }
-        self.next_kill = Instant::now() + Duration::from_millis(self.chance.between(400, 4_000) as u64);
-        let at = self.chance.below(self.running.len());
-        let gently = self.chance.below(6) == 0;
-        if let Some(running) = self.running.get_mut(at) {
-            *self.counts.killed.entry(if gently { "SIGTERM" } else { running.name }).or_default() += 1;
-            if gently { terminate(&running.child) } else { running.child.kill()? }
+        self.reap()?;
+        for running in &mut self.running {
+            if running.killed_at.take_if(|at| *at <= Instant::now()).is_some() {
+                let gently = self.chance.below(6) == 0;
+                *self.counts.killed.entry(if gently { "SIGTERM" } else { running.name }).or_default() += 1;
+                if gently { terminate(&running.child) } else { running.child.kill()? }
+            }
         }
         Ok(())
+    }
+
+    /// From now on nobody is killed.
+    pub fn spare(&mut self) {
+        self.kills = false;
+        self.running.iter_mut().for_each(|running| running.killed_at = None);
     }
 
     /// Has all of them come to an end, at the latest after this time.
