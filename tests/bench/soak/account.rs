@@ -260,7 +260,10 @@ impl<'a> Account<'a> {
             }
         }
         for ((repo, what), ids) in ids.into_iter().filter(|(_, ids)| ids.len() > 1) {
-            table.fault("answered twice", format!("{repo} {what:?}: {ids:?}"));
+            table.fault(
+                "two Message-IDs for one answer or acknowledgement",
+                format!("{repo} {what:?}: {ids:?}"),
+            );
         }
     }
 

@@ -199,7 +199,7 @@ impl Stage {
                     "{{ host = \"127.0.0.1\", tls = \"none\", port = {}, {login} }}",
                     self.relays.smtp.port
                 ),
-                12,
+                6,
                 25,
             )
         };

@@ -54,7 +54,7 @@ const KINDS: [(usize, Kind); 17] = [
     (2, Kind::Unlisted),
     (4, Kind::Forged),
     (3, Kind::Automatic),
-    (1, Kind::Unsettled),
+    (2, Kind::Unsettled),
 ];
 
 const TURNS: [&str; 9] =
@@ -91,6 +91,8 @@ pub struct Writer<'a> {
     inboxes: Inboxes,
     pub sent: Vec<Sent>,
     last_mail: Vec<u8>,
+    /// The Message-ID of what is to be stopped.
+    to_stop: Option<String>,
     /// Mails that take everybody's time are sent in long runs alone.
     is_long: bool,
     large: usize,
@@ -108,13 +110,23 @@ pub fn everybody() -> impl Iterator<Item = String> {
 impl<'a> Writer<'a> {
     pub fn new(stage: &'a Stage, seed: u64, is_long: bool) -> Self {
         let (chance, inboxes) = (Chance::new(seed, "writer"), Inboxes::default());
-        Self { stage, chance, inboxes, sent: Vec::new(), last_mail: Vec::new(), is_long, large: 0 }
+        Self {
+            stage,
+            chance,
+            inboxes,
+            sent: Vec::new(),
+            last_mail: Vec::new(),
+            to_stop: None,
+            is_long,
+            large: 0,
+        }
     }
 
     /// Writes until it is told to stop, or the time is over.
     pub fn write(mut self, until: Instant, stop: &AtomicBool) -> Result<Vec<Sent>> {
         while Instant::now() < until && !stop.load(Ordering::Relaxed) {
             self.inboxes.look(self.stage, people());
+            self.stop()?;
             let kind = self.chance.weighed(&KINDS).unwrap_or(Kind::Request);
             self.one(kind)?;
             let pause = self.chance.below(PAUSE_MS) as u64;
@@ -156,7 +168,7 @@ impl<'a> Writer<'a> {
                 self.reply(count)
             }
             Kind::Command => self.command(),
-            Kind::Stop => self.stop(),
+            Kind::Stop => self.to_be_stopped(letter),
             Kind::Poison => self.poison(letter),
             Kind::Expired => {
                 let id = format!("{:08x}", self.chance.below(1 << 31));
@@ -310,14 +322,28 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// To an acknowledgement, while its task may run.
+    /// Something long, which is to be stopped when it is acknowledged.
+    fn to_be_stopped(&mut self, letter: Letter) -> Result<()> {
+        let body = format!("{}\r\nwork: 12", letter.body);
+        self.send(Letter { body, ..letter }, "to be stopped", Expect::Answer)?;
+        self.to_stop = self.sent.last().map(|sent| sent.message_id.clone());
+        Ok(())
+    }
+
+    /// As soon as it is acknowledged; now and then with something behind it that has not begun.
     fn stop(&mut self) -> Result<()> {
-        let acks: Vec<usize> = (0..self.inboxes.all.len())
-            .rev()
-            .filter(|at| matches!(self.inboxes.all[*at].what, What::Acknowledgement(_)))
-            .take(3)
-            .collect();
-        let Some(at) = self.chance.of(&acks).copied() else { return Ok(()) };
+        let Some(id) = &self.to_stop else { return Ok(()) };
+        let is_its = |came: &Received| matches!(came.what, What::Acknowledgement(_)) && came.names(id);
+        let Some(at) = self.inboxes.all.iter().position(is_its) else { return Ok(()) };
+        self.to_stop = None;
+        std::thread::sleep(Duration::from_millis(self.chance.below(1_500) as u64));
+        if self.chance.below(2) == 0 {
+            let letter =
+                self.answering(&self.inboxes.all[at], &format!("And then.\r\ntoken: {}", self.token()));
+            self.send(letter, "behind", Expect::Answer)?;
+            self.replied(at);
+            std::thread::sleep(Duration::from_millis(self.chance.below(1_500) as u64));
+        }
         let body = self.chance.of(&["/stop", "stop", "Stop!"]).copied().unwrap_or("/stop");
         let letter = self.answering(&self.inboxes.all[at], body);
         self.send(letter, "/stop", Expect::Answer)?;
@@ -329,10 +355,12 @@ impl<'a> Writer<'a> {
         let mut which = self.chance.below(POISONS.len());
         if which == TOO_LARGE {
             self.large += 1;
-            // Once is enough, and not where there is no time for it.
-            if !self.is_long || self.large > 2 {
+            // Few are enough, and none where there is no time for it.
+            if !self.is_long || self.large > 3 {
                 which = 0;
             }
+        } else if self.is_long && self.large == 0 && self.sent.len() > 100 {
+            (which, self.large) = (TOO_LARGE, 1);
         }
         let (poison, token) = (&POISONS[which], self.token());
         let id = format!("{token}@example.com");
