@@ -36,10 +36,14 @@ clean_up() {
     done 2>/dev/null
     bash tests/support/mailserver.sh stop "$dir/mail"
     bash tests/support/images.sh drop "$dir/podman"
-    if [ "$status" = 1 ]; then cp -r "$dir/state" "$dir/kept"; fi
+    case $status in
+    0 | 130) ;;
+    *) cp -r "$dir/state" "$dir/kept" ;;
+    esac
     umount "$dir/state"
-    if [ "$status" = 1 ]; then rmdir "$dir/state" && mv "$dir/kept" "$dir/state"; fi
-    if [ "$status" = 1 ]; then
+    if [ -d "$dir/kept" ]; then
+        rmdir "$dir/state"
+        mv "$dir/kept" "$dir/state"
         echo "everything is kept in $dir: mail/mail, state/airut, log; seed $seed" >&2
     else
         rm -rf --one-file-system -- "$dir"

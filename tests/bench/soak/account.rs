@@ -9,6 +9,8 @@ use crate::writer::Sent;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod work;
+
 pub struct Account<'a> {
     facts: &'a Facts,
     came: &'a [Received],
@@ -230,89 +232,16 @@ impl<'a> Account<'a> {
                 table.fault("attachments that the agent did not find", format!("{kind}: {text}"));
             }
             let is_done = text.contains("Done:") && text.contains(&sent.token);
+            let has_room = !text.contains("No room for");
             let there: Vec<String> =
                 received.answer.attachments().into_iter().map(|(name, _)| name).collect();
-            for name in sent.gives.iter().filter(|name| is_done && !there.contains(name)) {
+            for name in sent.gives.iter().filter(|name| is_done && has_room && !there.contains(name)) {
                 table
                     .fault("files that their answer does not have", format!("{kind}: {name}, but {there:?}"));
             }
             table.count("files that came with their answers", usize::from(is_done) * sent.gives.len());
         }
     }
-
-    /// What came that answers nothing, and how often the same came.
-    pub fn of_answers(&self, table: &mut Table) {
-        let mut ids: BTreeMap<(&str, &What), BTreeSet<&str>> = BTreeMap::new();
-        let mut once = BTreeSet::new();
-        for received in self.came {
-            let is_again = !once.insert((&received.user, &received.message_id));
-            table.count("the same mail of airut's again (same Message-ID)", usize::from(is_again));
-            match received.what {
-                What::Acknowledgement(_) if !is_again => table.count("acknowledged", 1),
-                What::Note if !is_again => table.count("notes (limits, waiting)", 1),
-                _ => {}
-            }
-            if !matches!(received.what, What::Note | What::Other) {
-                ids.entry((&received.repo, &received.what)).or_default().insert(&received.message_id);
-            }
-            if !received.user.starts_with('s') || received.user == "stranger" {
-                table.fault("answered though refused", format!("{}: {}", received.user, received.message_id));
-            }
-        }
-        for ((repo, what), ids) in ids.into_iter().filter(|(_, ids)| ids.len() > 1) {
-            table.fault(
-                "two Message-IDs for one answer or acknowledgement",
-                format!("{repo} {what:?}: {ids:?}"),
-            );
-        }
-    }
-
-    pub fn of_tasks(&self, table: &mut Table) {
-        for (name, task) in &self.facts.tasks {
-            table.count("tasks", 1);
-            let said = task["notes"].to_string();
-            if let Some(reason) =
-                task["failure"]["reason"].as_str().filter(|_| self.answers.contains_key(name))
-            {
-                table.count(&format!("  told of failure: {reason}"), 1);
-            }
-            table.count("  interrupted and continued, and told", usize::from(was_told(&said)));
-            table.count("  waited for Claude's API", usize::from(!task["parked"].is_null()));
-        }
-        for (token, runs) in &self.facts.runs {
-            table.count("runs", runs.len());
-            let sessions: BTreeSet<&str> =
-                runs.iter().map(|(task, _)| task.1.split('.').next().unwrap_or_default()).collect();
-            let unaware = runs.iter().skip(1).filter(|(_, how)| how.ends_with(" first")).count();
-            if unaware > 0 || sessions.len() > 1 {
-                table.fault("work done twice", format!("{token}: {runs:?}"));
-            } else if runs.len() > 1 {
-                table.count("  that knew that they continue", runs.len() - 1);
-                self.untold(token, &runs[0].0, table);
-            }
-        }
-        self.facts.damaged.iter().for_each(|path| table.fault("damaged", path.clone()));
-        self.facts.set_aside.iter().for_each(|marker| table.fault("set aside", marker.clone()));
-        for (place, count) in &self.facts.strangers {
-            table.count(&format!("bounces and the like: {place}"), *count);
-        }
-    }
-
-    /// Work that was continued and whose answer has no word of it: rightly so after SIGTERM and after waiting.
-    fn untold(&self, token: &str, name: &TaskName, table: &mut Table) {
-        let Some(task) = self.facts.tasks.get(name) else { return };
-        let is_known = was_told(&task["notes"].to_string())
-            || task["begun"] == true
-            || !task["parked"].is_null()
-            || task["state"] == "interrupted";
-        if !is_known {
-            table.fault("continued without a word", format!("{token} in {name:?}: {task}"));
-        }
-    }
-}
-
-fn was_told(notes: &str) -> bool {
-    notes.contains("was interrupted once on our side")
 }
 
 fn repo(received: &Received) -> Option<usize> {

@@ -118,7 +118,7 @@ impl<'a> Faults<'a> {
                 let containers = own::containers(self.stage)?;
                 if let Some(id) = self.chance.of(&containers) {
                     let args: &[&str] =
-                        if ms % 2 == 0 { &["kill", id] } else { &["rm", "-f", "-t", "0", id] };
+                        if ms.is_multiple_of(2) { &["kill", id] } else { &["rm", "-f", "-t", "0", id] };
                     // It may have ended by itself.
                     if self.stage.podman(args).output()?.status.success() {
                         self.note("container killed");

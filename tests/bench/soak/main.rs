@@ -39,7 +39,7 @@ mod support {
 }
 
 use account::Account;
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow};
 use operator::Operator;
 use post::Inboxes;
 use stage::Stage;
@@ -52,7 +52,18 @@ use std::time::{Duration, Instant};
 use table::Table;
 use writer::{Sent, Writer};
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    match work_off() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("soak: {error:#}");
+            // Not the 1 of an account that is not in order.
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn work_off() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["soak", dir, minutes, seed] => soak(dir.as_ref(), minutes.parse()?, seed.parse()?),
@@ -98,7 +109,9 @@ fn soak(dir: &Path, minutes: f64, seed: u64) -> Result<ExitCode> {
     let began = Instant::now();
     let mut operator = Operator::new(&stage, seed);
     let (sent, faults) = work(&stage, &mut operator, began + time, seed, &stop)?;
-    ensure!(!stop.load(Ordering::Relaxed), "interrupted");
+    if stop.load(Ordering::Relaxed) {
+        return Ok(ExitCode::from(130));
+    }
     eprintln!("{:4} s: {} mails sent; now everything is let run", began.elapsed().as_secs(), sent.len());
     // As long again, and what the slowest task takes.
     let waiting = settle::settle(&stage, &mut operator, time + Duration::from_secs(150), &stop)?;
