@@ -34,6 +34,8 @@ enum Became {
         is_answered: bool,
     },
     Lost(String),
+    /// Postfix took it, and nobody has it.
+    Nowhere,
 }
 
 impl<'a> Account<'a> {
@@ -52,12 +54,9 @@ impl<'a> Account<'a> {
         table.count("sent", sent.iter().map(|sent| sent.copies).sum());
         table.count("  the same mail once more", sent.iter().map(|sent| sent.copies - 1).sum());
         table.count("  not taken by Postfix", sent.len() - taken.len());
-        table.count(
-            "delivered to the mailbox",
-            taken.iter().filter(|sent| !self.places(sent).is_empty()).count(),
-        );
         for sent in taken {
             let became = self.became(sent);
+            table.count("delivered to the mailbox", usize::from(!matches!(became, Became::Nowhere)));
             let kind = format!("{} {} ({})", sent.token, sent.kind, REPOS[sent.repo]);
             let is_task = self.tasks(sent).next().is_some() || matches!(became, Became::Gone { .. });
             if is_task || matches!(became, Became::Declined | Became::SetAside) {
@@ -89,6 +88,7 @@ impl<'a> Account<'a> {
                     table.count("dropped by a /stop, whose answer says so", 1)
                 }
                 Became::SetAside => table.fault("set aside", kind.clone()),
+                Became::Nowhere => table.fault("lost", format!("{kind}: it is nowhere")),
                 Became::Lost(why) => table.fault("lost", format!("{kind}: {why}")),
             }
             self.guessed(sent, &kind, table);
@@ -128,7 +128,8 @@ impl<'a> Account<'a> {
         }
         let tasks: BTreeSet<&TaskName> = self.tasks(sent).collect();
         let Some(task) = tasks.first() else {
-            if places.is_empty()
+            // A second copy may have been refused.
+            if places.iter().all(|place| matches!(place, Place::Rejected(reason) if reason == "duplicate"))
                 && sent.repo == CLEARED
                 && let Some(became) = self.of_a_session_gone(sent)
             {
@@ -142,7 +143,7 @@ impl<'a> Account<'a> {
                 Some("limit") => Became::Declined,
                 Some("failing") => Became::SetAside,
                 Some(reason) => Became::Refused(reason.to_owned()),
-                None => Became::Lost("it is nowhere".to_owned()),
+                None => Became::Nowhere,
             };
         };
         let answers = self.answers(sent);

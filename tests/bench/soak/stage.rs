@@ -204,7 +204,7 @@ impl Stage {
             )
         };
         format!(
-            "[repos.{name}]\ngit_url = \"file://{}\"\nauthorized_senders = [\"*@example.com\"]\n\
+            "[repos.{name}]\ngit_url = \"file://{}\"\nauthorized_senders = [\"*@example.com\", \"*@flaky.example\"]\n\
              trusted_authserv_id = \"mx.example.com\"\nmax_sessions = {sessions}\nreserve = \"1m\"\n\
              [repos.{name}.mail]\nfrom = \"{name} <{name}@example.com>\"\n\
              imap = {{ {tls}, port = {} }}\nsmtp = {smtp}\n\

@@ -50,8 +50,8 @@ pub const KINDS: [(usize, Kind); 17] = [
     (2, Kind::Unsettled),
 ];
 
-const TURNS: [&str; 9] =
-    ["silent", "silent", "fail", "fail", "crash", "hang", "limit", "overload", "overload"];
+const TURNS: [&str; 10] =
+    ["silent", "silent", "fail", "fail", "crash", "hang", "hang", "limit", "overload", "overload"];
 
 /// Commands that are sent as a reply; the last ones with a request.
 const COMMANDS: [&str; 7] =
