@@ -29,9 +29,10 @@ enum Fault {
     Container,
     Kernel,
     Disk,
+    Program,
 }
 
-const FAULTS: [(usize, Fault); 13] = [
+const FAULTS: [(usize, Fault); 14] = [
     (2, Fault::Dovecot),
     (2, Fault::Postfix),
     (3, Fault::Remote),
@@ -45,6 +46,7 @@ const FAULTS: [(usize, Fault); 13] = [
     (4, Fault::Container),
     (4, Fault::Kernel),
     (3, Fault::Disk),
+    (6, Fault::Program),
 ];
 
 pub struct Faults<'a> {
@@ -52,7 +54,7 @@ pub struct Faults<'a> {
     chance: Chance,
     until: Instant,
     stop: &'a AtomicBool,
-    pub counts: BTreeMap<&'static str, usize>,
+    pub counts: BTreeMap<String, usize>,
 }
 
 impl<'a> Faults<'a> {
@@ -61,7 +63,7 @@ impl<'a> Faults<'a> {
     }
 
     /// Until the time is over.
-    pub fn fail(mut self) -> Result<BTreeMap<&'static str, usize>> {
+    pub fn fail(mut self) -> Result<BTreeMap<String, usize>> {
         self.wait(8_000);
         while !self.is_over() {
             let fault = self.chance.weighed(&FAULTS).unwrap_or(Fault::Proxy);
@@ -127,6 +129,14 @@ impl<'a> Faults<'a> {
                 Ok(())
             }
             Fault::Disk => self.fill(ms),
+            Fault::Program => {
+                let programs = own::programs(self.stage);
+                if let Some((pid, name)) = self.chance.of(&programs) {
+                    own::signal(*pid, Signal::KILL);
+                    *self.counts.entry(format!("{name} killed")).or_default() += 1;
+                }
+                Ok(())
+            }
             Fault::Kernel => {
                 let containers = own::containers(self.stage)?;
                 let Some(id) = self.chance.of(&containers) else { return Ok(()) };
@@ -159,18 +169,18 @@ impl<'a> Faults<'a> {
         Ok(std::fs::remove_file(&path)?)
     }
 
-    fn note(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+    fn note(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
-    fn service(&mut self, what: &'static str, name: &str, ms: usize) -> Result<()> {
+    fn service(&mut self, what: &str, name: &str, ms: usize) -> Result<()> {
         self.note(what);
         self.stage.mail_server(&["down", name])?;
         self.wait(ms);
         self.stage.mail_server(&["up", name])
     }
 
-    fn relayed(&mut self, what: &'static str, relay: &Relay, mode: Mode, ms: usize) -> Result<()> {
+    fn relayed(&mut self, what: &str, relay: &Relay, mode: Mode, ms: usize) -> Result<()> {
         self.note(what);
         relay.set(mode);
         self.wait(ms);

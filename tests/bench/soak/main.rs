@@ -136,7 +136,7 @@ fn work(
     until: Instant,
     seed: u64,
     stop: &AtomicBool,
-) -> Result<(Vec<Sent>, BTreeMap<&'static str, usize>)> {
+) -> Result<(Vec<Sent>, BTreeMap<String, usize>)> {
     let is_long = until.duration_since(Instant::now()) >= Duration::from_secs(240);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| Writer::new(stage, seed, is_long).write(until, stop));
@@ -180,7 +180,7 @@ fn left_over(stage: &Stage, waiting: Vec<String>, table: &mut Table) -> Result<(
 fn of_processes(
     stage: &Stage,
     operator: &Operator,
-    faults: &BTreeMap<&'static str, usize>,
+    faults: &BTreeMap<String, usize>,
     table: &mut Table,
 ) -> Result<()> {
     for log in hurry::entries(&stage.dir.join("log")) {

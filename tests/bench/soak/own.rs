@@ -39,6 +39,15 @@ pub fn proxies(stage: &Stage) -> Vec<i32> {
     processes(stage).iter().filter(|process| is_proxy(process)).map(|process| process.pid).collect()
 }
 
+/// What airut called: Podman, its monitors, git; with their names.
+pub fn programs(stage: &Stage) -> Vec<(i32, String)> {
+    let name = |process: Process| {
+        let path = process.program.filter(|program| *program != stage.program())?;
+        Some((process.pid, path.file_name()?.to_string_lossy().into_owned()))
+    };
+    processes(stage).into_iter().filter_map(name).collect()
+}
+
 /// The storage is the soak's own, and so is each container in it.
 pub fn containers(stage: &Stage) -> Result<Vec<String>> {
     let output = stage.podman(&["ps", "--all", "--quiet", "--filter=label=airut.storage"]).output()?;
