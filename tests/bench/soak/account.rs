@@ -54,6 +54,15 @@ impl<'a> Account<'a> {
         table.count("sent", sent.iter().map(|sent| sent.copies).sum());
         table.count("  the same mail once more", sent.iter().map(|sent| sent.copies - 1).sum());
         table.count("  not taken by Postfix", sent.len() - taken.len());
+        for row in [
+            "let into another's conversation",
+            "not told that it is another conversation",
+            "attachments that the agent did not find",
+            "files that came with their answers",
+            "files that their answer does not have",
+        ] {
+            table.count(row, 0);
+        }
         for sent in taken {
             let became = self.became(sent);
             table.count("delivered to the mailbox", usize::from(!matches!(became, Became::Nowhere)));

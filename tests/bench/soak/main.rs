@@ -165,8 +165,9 @@ fn work(
 }
 
 fn left_over(stage: &Stage, waiting: Vec<String>, table: &mut Table) -> Result<()> {
+    table.count("left over: mails and tasks that wait", 0);
     for what in waiting {
-        table.fault("left over: waiting", what);
+        table.fault("left over: mails and tasks that wait", what);
     }
     for (what, found) in left::Left::look(stage)?.rows() {
         table.count(&format!("left over: {what}"), 0);
@@ -183,6 +184,7 @@ fn of_processes(
     faults: &BTreeMap<String, usize>,
     table: &mut Table,
 ) -> Result<()> {
+    table.count("panics", 0);
     for log in hurry::entries(&stage.dir.join("log")) {
         let text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
         for line in text.lines().filter(|line| line.contains("panic")) {

@@ -4,6 +4,8 @@ use crate::hurry::{self, STAGES, deferred, entries, hurry};
 use crate::operator::Operator;
 use crate::stage::{REPOS, Stage};
 use anyhow::{Result, ensure};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,13 +14,8 @@ const QUIET: Duration = Duration::from_secs(4);
 
 /// What still waits, a word for each.
 pub fn waiting(stage: &Stage) -> Vec<String> {
-    let mut waiting = Vec::new();
-    let mut note = |what: String, dir: &std::path::Path| {
-        let count = entries(dir).len();
-        if count > 0 {
-            waiting.push(format!("{what}: {count}"));
-        }
-    };
+    let mut waiting: BTreeMap<String, usize> = BTreeMap::new();
+    let mut note = |what: String, dir: &Path| *waiting.entry(what).or_default() += entries(dir).len();
     for (repo, name) in REPOS.iter().enumerate() {
         for sub in ["new", "cur"] {
             note(format!("{name}'s mailbox"), &stage.maildir(name).join(sub));
@@ -37,12 +34,10 @@ pub fn waiting(stage: &Stage) -> Vec<String> {
         .concat()
         {
             let files = entries(&dir).iter().filter(|path| path.is_file()).count();
-            if files > 0 {
-                waiting.push(format!("Postfix {queue}: {files}"));
-            }
+            *waiting.entry(format!("Postfix {queue}")).or_default() += files;
         }
     }
-    waiting
+    waiting.iter().filter(|(_, count)| **count > 0).map(|(what, count)| format!("{what}: {count}")).collect()
 }
 
 /// Returns what waits even so when the time is over.

@@ -35,6 +35,16 @@ impl Account<'_> {
     }
 
     pub fn of_tasks(&self, table: &mut Table) {
+        for row in [
+            "tasks",
+            "runs",
+            "  that knew that they continue",
+            "work done twice",
+            "continued without a word",
+            "damaged",
+        ] {
+            table.count(row, 0);
+        }
         for (name, task) in &self.facts.tasks {
             table.count("tasks", 1);
             let said = task["notes"].to_string();
