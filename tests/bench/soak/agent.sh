@@ -19,9 +19,9 @@ case $prompt in
 *) how=first ;;
 esac
 echo '{"type":"system","subtype":"init","session_id":"11111111-2222-4333-8444-555555555555"}'
-tokens=$(asked token)
+tokens=$(asked token | tr '\n' ' ')
 for token in $tokens; do echo "$token $resumed $how" >>/storage/runs; done
-text="Done: $(echo $tokens)"
+text="Done: ${tokens% }"
 for seconds in $(asked work); do sleep "$seconds"; done
 for name in $(asked want); do
     if [ -s "/inbox/$name" ]; then text="$text\n\nHere: $name"; else text="$text\n\nMissing: $name"; fi
@@ -30,7 +30,7 @@ done
 for name in $(asked give); do
     echo "$name of $tokens" >"/outbox/$name" || text="$text\n\nNo room for $name"
 done
-first=$(echo "$tokens" | head -1)
+first=${tokens%% *}
 for turn in $(asked turn); do
     case $turn in
     silent) text= ;;
