@@ -5,6 +5,8 @@
 #   mailserver.sh start DIR   start it with all its state in DIR, which must not exist or be empty
 #   mailserver.sh stop DIR    end exactly the processes that `start DIR` started
 #   mailserver.sh serve DIR   start, print "ready", wait for the end of standard input, stop, remove DIR
+#   mailserver.sh down DIR NAME, up DIR NAME
+#                             end `dovecot` or `postfix` alone, as a crash does, and start it again on its ports
 #
 # Any user name exists, with the one password "test", or with an access token: a JWT of "sub" and "exp" that is signed
 # by HS256 with DIR/ports' TOKEN_KEY. Each test invents mailboxes of its own, and tests run side by side. DIR/ports
@@ -281,12 +283,22 @@ answers() { # PORT: somebody greets there
     [ -n "${greeting:-}" ]
 }
 
+run() { # DIR NAME
+    local dir=$1
+    case $2 in
+    dovecot) setsid dovecot -F -c "$dir/dovecot.conf" >>"$dir/log/dovecot.out" 2>&1 </dev/null & ;;
+    postfix)
+        setsid "$(postconf -d -h daemon_directory)/master" -c "$dir/postfix/conf" -d >>"$dir/log/postfix.out" 2>&1 </dev/null &
+        ;;
+    *) die "there is no $2 here" ;;
+    esac
+    echo $! >"$dir/run/$2.pid"
+}
+
 launch() {
     local dir=$1
-    setsid dovecot -F -c "$dir/dovecot.conf" >"$dir/log/dovecot.out" 2>&1 </dev/null &
-    echo $! >"$dir/run/dovecot.pid"
-    setsid "$(postconf -d -h daemon_directory)/master" -c "$dir/postfix/conf" -d >"$dir/log/postfix.out" 2>&1 </dev/null &
-    echo $! >"$dir/run/postfix.pid"
+    run "$dir" dovecot
+    run "$dir" postfix
     for _ in $(seq 1 200); do
         if answers "$IMAP_PORT" && answers "$SMTP_PORT"; then return 0; fi
         kill -0 "$(cat "$dir/run/dovecot.pid")" 2>/dev/null || return 1
@@ -332,26 +344,33 @@ start() {
     die "the mail server did not start"
 }
 
-stop() {
-    local dir=$1 name pid
-    for name in postfix dovecot; do
-        [ -s "$dir/run/$name.pid" ] || continue
-        pid=$(cat "$dir/run/$name.pid")
-        rm -f "$dir/run/$name.pid"
-        # A number can have gone to another process meanwhile: only what runs on DIR is ours.
-        tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$dir/" || continue
-        kill -TERM "$pid" 2>/dev/null || continue
-        for _ in $(seq 1 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
-        # setsid made it the leader of its group; what it left goes with it.
-        kill -KILL -- "-$pid" 2>/dev/null || true
-    done
-    rm -f "$dir/ports"
+end() { # DIR NAME [SIGNAL]
+    local dir=$1 pid
+    [ -s "$dir/run/$2.pid" ] || return 0
+    pid=$(cat "$dir/run/$2.pid")
+    rm -f "$dir/run/$2.pid"
+    # A number can have gone to another process meanwhile: only what runs on DIR is ours.
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$dir/" || return 0
+    kill -"${3:-TERM}" "$pid" 2>/dev/null || return 0
+    for _ in $(seq 1 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
+    # setsid made it the leader of its group; what it left goes with it.
+    kill -KILL -- "-$pid" 2>/dev/null || true
 }
 
-[ $# = 2 ] || die "usage: mailserver.sh start|stop|serve DIR"
+stop() {
+    end "$1" postfix
+    end "$1" dovecot
+    rm -f "$1/ports"
+}
+
+usage() { die "usage: mailserver.sh start|stop|serve DIR | down|up DIR dovecot|postfix"; }
+
+[ $# = 2 ] || [ "$#$1" = 3down ] || [ "$#$1" = 3up ] || usage
 case $1 in
 start) start "$2" ;;
 stop) stop "$2" ;;
+down) end "$2" "$3" KILL ;;
+up) run "$2" "$3" ;;
 serve)
     trap 'stop "$2"; rm -rf -- "$2"' EXIT
     trap '' INT # the terminal's Ctrl-C reaches the tests, whose end is the end of standard input
@@ -359,5 +378,5 @@ serve)
     echo ready
     cat >/dev/null
     ;;
-*) die "usage: mailserver.sh start|stop|serve DIR" ;;
+*) usage ;;
 esac
