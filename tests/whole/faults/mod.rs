@@ -155,7 +155,8 @@ impl Stage {
                 continue;
             }
             // Only the names count there.
-            let bytes = if name.starts_with("seen/") { Vec::new() } else { fs::read(&path).unwrap_or_default() };
+            let bytes =
+                if name.starts_with("seen/") { Vec::new() } else { fs::read(&path).unwrap_or_default() };
             if name.contains("account") {
                 // The hour may change meanwhile.
                 let account: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
