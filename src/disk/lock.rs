@@ -72,10 +72,21 @@ fn attempt(file: &File, path: &Path, mode: Mode) -> Result<bool> {
             Ok(true)
         }
         Err(error) if error.kind() == fs2::lock_contended_error().kind() => Ok(false),
-        Err(error) => Err(error).with_context(|| {
-            format!("cannot lock {}: airut needs a file system with file locks", path.display())
-        }),
+        Err(error) if has_no_locks(&error) => {
+            let fault =
+                Fault::config(format!("cannot lock {}: its file system has no locks", path.display()));
+            let hint = "keep airut's storage on a local disk, or mount its file system with locks (NFS: without nolock)";
+            Err(fault.hint(hint).into())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
+}
+
+/// What flock(2) gives where a file system does not take part in it: without locks nothing here is safe.
+fn has_no_locks(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(error);
+    [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS].into_iter().any(|none| errno == Some(none))
 }
 
 fn wait_for(path: &Path, mode: Mode, wait: Duration, what: &str) -> Result<Lock> {

@@ -213,3 +213,22 @@ fn an_agent_that_fills_the_disk_is_ended_and_told_of_others_go_on_and_so_does_it
     assert_eq!(answers.len(), 3);
     assert!(answers[2].text().contains("resumed=11111111"), "{}", answers[2].text());
 }
+
+#[test]
+fn a_disk_without_file_locks_is_refused_and_no_mail_leaves_its_mailbox() {
+    let stage = Stage::new("", "");
+    stage.world.send(&stage.repo, &stage.letter("alice@example.com", "Hello", "Please."));
+    for errno in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
+        let fetch = stage.airut(&["fetch"]);
+        let mut command = stage.world.command("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e"]);
+        command.arg(format!("inject=flock:error={errno}")).arg(fetch.get_program()).args(fetch.get_args());
+        let ran = Ran::of(&command.output().unwrap());
+        assert_eq!(ran.code, Some(78), "{ran:?}");
+        assert!(ran.stderr.contains("its file system has no locks"), "{ran:?}");
+        assert!(ran.stderr.contains("hint: keep airut's storage on a local disk"), "{ran:?}");
+        assert!(stage.repo.queued("fetched").is_empty());
+    }
+    stage.settle().unwrap();
+    assert_eq!(stage.sent().len(), 2, "acknowledged and answered");
+}
