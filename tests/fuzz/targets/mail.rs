@@ -4,7 +4,7 @@ use airut::base::limits;
 use airut::format::headers::{Header, Headers};
 use airut::mail::parse::{Mail, read};
 use airut::mail::prompt::{Msg, PromptInput, prompt};
-use airut::mail::{calendar, headers, html, pgp, pkcs7, rtf, tnef};
+use airut::mail::{calendar, headers, html, names, pgp, pictures, pkcs7, rtf, tnef, uu};
 use airut::rule::authenticate::authenticate;
 use airut::rule::stamp::Stamp;
 use airut::rule::{authres, sender};
@@ -108,6 +108,13 @@ pub fn markup(data: &[u8]) {
         assert!(!text.contains(['\u{e000}', '\u{e001}', '\u{e002}', '\u{e003}']), "{text:?}");
         assert!(text.len() <= 40 * data.len() + 1000, "{} bytes out of {}", text.len(), data.len());
     }
+    let mut held = 0;
+    let left = pictures::taken_out(&source, |picture| {
+        assert!(names::clean(&picture.name).as_ref() == Some(&picture.name), "{:?}", picture.name);
+        held += picture.bytes.len();
+        picture.name
+    });
+    assert!(left.len() <= source.len() && held <= source.len(), "{} and {held} bytes", left.len());
 }
 
 /// Blocks that hold others, or text.
@@ -125,4 +132,7 @@ pub fn blocks(data: &[u8]) {
     assert!(calendar::summaries(&text).len() <= 5);
     let (unframed, _) = pgp::unframed(&text);
     assert!(unframed.len() <= text.len() + 1);
+    let mut held = 0;
+    let left = uu::taken_out(&text, |_, bytes| held += bytes.len());
+    assert!(left.len() + held <= 2 * text.len(), "{} and {held} bytes", left.len());
 }
