@@ -25,7 +25,8 @@ fn more_quotes_and_tables_than_are_looked_at_take_no_words_away() {
     let quoted = request(&format!("{}last", "<a id=yahoo_quoted>q</a>own ".repeat(6_000)), true);
     assert!(quoted.matches("own").count() == 6_000 && quoted.ends_with("last"));
     let quoted = request(&format!("first{}", "<a id=yahoo_quoted>q</a>own ".repeat(6_000)), false);
-    assert!(quoted.starts_with("first") && quoted.ends_with("own") && quoted.matches("own").count() == 6_000);
+    assert!(quoted.starts_with("first") && quoted.ends_with("own"));
+    assert_eq!((quoted.matches("own").count(), quoted.matches('q').count()), (6_000, 6_000));
     let rows = "<tr><td>a<td>b".repeat(2);
     let tables = format!("{}<table>{rows}</table>", "<table></table>".repeat(10_000));
     assert_eq!(airut::mail::tables::kinds(&tables).len(), 10_000);
