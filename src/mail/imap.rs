@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 mod greet;
@@ -258,12 +259,16 @@ impl Mailbox {
         self.control.set_patience(limits::IDLE_START);
         let (session, control) = (&mut self.session, &self.control);
         let waited = std::thread::scope(|scope| {
-            let waiting = scope.spawn(move || wait(session, max));
-            while !waiting.is_finished() {
+            // Dropped with the thread's end, however it ends: mail that came is not to wait for the next look at `stop`.
+            let (ended, end) = mpsc::channel::<()>();
+            let waiting = scope.spawn(move || {
+                let _ended = ended;
+                wait(session, max)
+            });
+            while end.recv_timeout(limits::MAIL_POLL) == Err(RecvTimeoutError::Timeout) {
                 if stop() {
                     control.stop.store(true, Ordering::Relaxed);
                 }
-                std::thread::park_timeout(limits::MAIL_POLL);
             }
             waiting.join()
         });

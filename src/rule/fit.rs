@@ -36,16 +36,25 @@ pub enum Step {
     Remove,
 }
 
+/// What the operator set.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    pub max_bytes: u64,
+    pub max_sessions: u32,
+}
+
 /// The sessions that have to go. Those whose people were told come first, so that nobody else is told without need and
-/// the room is there as soon as it can be; then the largest.
+/// the room is there as soon as it can be; then the largest. One that takes no more than its share is left alone, whatever
+/// others take that cannot go now: such alone are never too much.
 #[must_use]
-pub fn fit(mut sessions: Vec<Weighed>, max_bytes: u64, now: Timestamp) -> Vec<(Weighed, Step)> {
+pub fn fit(mut sessions: Vec<Weighed>, room: Room, now: Timestamp) -> Vec<(Weighed, Step)> {
     let mut left = sessions.iter().fold(0_u64, |sum, session| sum.saturating_add(session.bytes));
-    sessions.retain(|session| is_free(session, now));
+    let share = room.max_bytes / u64::from(room.max_sessions.max(1));
+    sessions.retain(|session| session.bytes > share && is_free(session, now));
     sessions.sort_by_key(|session| (session.told == Told::No, Reverse(session.bytes), session.id.clone()));
     let mut going = Vec::new();
     for session in sessions {
-        if left <= max_bytes {
+        if left <= room.max_bytes {
             break;
         }
         left = left.saturating_sub(session.bytes);
@@ -65,5 +74,5 @@ fn is_free(session: &Weighed, now: Timestamp) -> bool {
     let ahead = SignedDuration::from_secs(limits::CLOCK_STEP_SECONDS);
     let is_possible = !matches!(session.told, Told::At(time) if time.duration_since(now) > ahead);
     let is_quiet = now.duration_since(session.active_at) >= limits::QUIET;
-    !session.busy && is_quiet && is_possible && session.bytes > 0
+    !session.busy && is_quiet && is_possible
 }

@@ -1,5 +1,5 @@
 use airut::base::limits;
-use airut::rule::fit::{Step, Told, Weighed, fit};
+use airut::rule::fit::{Room, Step, Told, Weighed, fit};
 use jiff::{SignedDuration, Timestamp};
 
 fn now() -> Timestamp {
@@ -17,7 +17,11 @@ fn weighed(number: u32, bytes: u64, told: Told) -> Weighed {
 }
 
 fn going(sessions: &[Weighed], max_bytes: u64) -> Vec<(u32, Step)> {
-    let gone = fit(sessions.to_vec(), max_bytes, now());
+    going_of(sessions, Room { max_bytes, max_sessions: 1_000_000 })
+}
+
+fn going_of(sessions: &[Weighed], room: Room) -> Vec<(u32, Step)> {
+    let gone = fit(sessions.to_vec(), room, now());
     gone.into_iter().map(|(it, step)| (u32::from_str_radix(it.id.as_str(), 16).unwrap(), step)).collect()
 }
 
@@ -61,6 +65,16 @@ fn one_in_use_or_in_which_something_just_happened_is_left_alone() {
 }
 
 #[test]
+fn one_that_takes_no_more_than_its_share_does_not_pay_for_one_that_cannot_go() {
+    let busy = Weighed { busy: true, ..weighed(1, 500, Told::No) };
+    let sessions = [busy, weighed(2, 10, Told::No), weighed(3, 11, Told::No)];
+    assert_eq!(going_of(&sessions, Room { max_bytes: 100, max_sessions: 10 }), [(3, Step::Tell)]);
+    // As many as there may be, each with its share, are never too much.
+    let all: Vec<_> = (0..10).map(|number| weighed(number, 10, Told::No)).collect();
+    assert!(going_of(&all, Room { max_bytes: 100, max_sessions: 10 }).is_empty());
+}
+
+#[test]
 fn one_told_at_a_time_that_is_still_to_come_does_not_wait_in_the_place_of_others() {
     let sessions = [weighed(1, 90, Told::At(ago(-1000))), weighed(2, 50, Told::No)];
     assert_eq!(going(&sessions, 100), [(2, Step::Tell)]);
@@ -89,10 +103,12 @@ fn whatever_the_sessions_what_goes_is_free_and_told_and_no_more_than_must() {
             })
             .collect();
         let max_bytes = next(200);
-        let going = fit(sessions.clone(), max_bytes, now());
+        let max_sessions = 1 + u32::try_from(next(20)).unwrap();
+        let going = fit(sessions.clone(), Room { max_bytes, max_sessions }, now());
         let free = |it: &Weighed| {
             let told_ahead = matches!(it.told, Told::At(time) if time > now());
-            !it.busy && now().duration_since(it.active_at) >= limits::QUIET && !told_ahead && it.bytes > 0
+            let is_large = it.bytes > max_bytes / u64::from(max_sessions);
+            !it.busy && now().duration_since(it.active_at) >= limits::QUIET && !told_ahead && is_large
         };
         for (it, step) in &going {
             assert!(free(it), "{it:?}");

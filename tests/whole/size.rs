@@ -12,7 +12,7 @@ const LARGE: &str = "do: head -c 6000000 /dev/zero >/storage/large\nsh: echo don
 fn a_conversation_that_takes_too_much_goes_a_day_after_its_people_heard_of_it_unless_they_write() {
     let world = World::with_containers();
     let mut setup = obedient();
-    setup.toml = "max_storage = \"4m\"\n".to_owned();
+    setup.toml = "max_storage = \"4m\"\nmax_sessions = 10\n".to_owned();
     let repo = world.repo(&setup);
     let [first, second, small] = [LARGE, LARGE, "sh: echo small"].map(|body| world.ask(&repo, body));
     let ids = [&first, &second, &small].map(|answer| answer.session().unwrap());

@@ -15,7 +15,7 @@ use crate::format::sizes::{Measured, Sizes};
 use crate::format::task::Task;
 use crate::mail::notice::Notice;
 use crate::mail::{decode, headers, note};
-use crate::rule::fit::{Step, Told, Weighed, fit};
+use crate::rule::fit::{Room, Step, Told, Weighed, fit};
 use crate::rule::retain::Seen;
 use crate::rule::route::route;
 use crate::step::gc::{Options, session};
@@ -36,9 +36,9 @@ pub fn keep_within(repo: &Repo, sessions: &[Seen], options: &Options) -> Result<
     let beyond = Size(total - max_bytes);
     options.talk.info(&format!("{}: sessions take {}, {beyond} beyond max_storage", repo.name, Size(total)));
     let mut weighed = weigh(repo, sessions, &sizes)?;
-    let now = Timestamp::now();
+    let (room, now) = (Room { max_bytes, max_sessions: repo.config.max_sessions }, Timestamp::now());
     let going = loop {
-        let going = fit(weighed.clone(), max_bytes, now);
+        let going = fit(weighed.clone(), room, now);
         // Where nobody can be told, none is removed unawares: another goes in its place.
         let Some(mute) =
             going.iter().position(|(it, step)| *step == Step::Tell && people(repo, it).is_none())
@@ -82,7 +82,7 @@ fn measure(repo: &Repo, sessions: &[Seen], options: &Options) -> Result<Sizes> {
         sizes.sessions.push(measured);
     }
     if sizes != known && !options.dry_run {
-        write::json_unsynced(&path, &sizes)?;
+        write::json_by_way_of(&repo.layout.tmp(), &path, &sizes)?;
     }
     Ok(sizes)
 }

@@ -107,6 +107,10 @@ impl Stage {
             fs::File::open(path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         }
         let ran = self.run(&["gc"]);
+        if self.waits() {
+            // It had something to tell.
+            self.run(&["reply"]);
+        }
         if ran.code == Some(0) { Ok(()) } else { Err(format!("gc: {ran:?}")) }
     }
 
