@@ -33,6 +33,8 @@ enum Became {
     Gone {
         is_answered: bool,
     },
+    /// The same, and an answer names it among others.
+    Referred,
     Lost(String),
     /// Postfix took it, and nobody has it.
     Nowhere,
@@ -67,7 +69,8 @@ impl<'a> Account<'a> {
             let became = self.became(sent);
             table.count("delivered to the mailbox", usize::from(!matches!(became, Became::Nowhere)));
             let kind = format!("{} {} ({})", sent.token, sent.kind, REPOS[sent.repo]);
-            let is_task = self.tasks(sent).next().is_some() || matches!(became, Became::Gone { .. });
+            let is_task =
+                self.tasks(sent).next().is_some() || matches!(became, Became::Gone { .. } | Became::Referred);
             if is_task || matches!(became, Became::Declined | Became::SetAside) {
                 table.count("accepted", 1);
             }
@@ -95,6 +98,10 @@ impl<'a> Account<'a> {
                 Became::Gone { is_answered: true } => table.count("answered", 1),
                 Became::Gone { is_answered: false } => {
                     table.count("dropped by a /stop, whose answer says so", 1)
+                }
+                Became::Referred => {
+                    table.count("answered", 1);
+                    table.count("  in a session cleared away, named in References alone", 1);
                 }
                 Became::SetAside => table.fault("set aside", kind.clone()),
                 Became::Nowhere => table.fault("lost", format!("{kind}: it is nowhere")),
@@ -220,7 +227,11 @@ impl<'a> Account<'a> {
             received.answer.session().as_ref() == Some(&session)
                 && received.answer.text().contains("not begun")
         });
-        was_stopped.then_some(Became::Gone { is_answered: false })
+        if was_stopped {
+            return Some(Became::Gone { is_answered: false });
+        }
+        // Joined with others, and their answer tells of a failure: it names them all, but only there.
+        naming.iter().any(|received| matches!(received.what, What::Answer(_))).then_some(Became::Referred)
     }
 
     fn guessed(&self, sent: &Sent, kind: &str, table: &mut Table) {
