@@ -66,6 +66,8 @@ pub const IMAP_ANSWER_BYTES: u64 = 32 << 20;
 pub const FOLDERS_TOLD: usize = 30;
 /// UIDs named in one IMAP command; servers cut lines at 8 KB.
 pub const IMAP_SET: usize = 400;
+/// Mails listed with their sizes by one IMAP command: 50,000 of them took 150 MB while the answer was read.
+pub const IMAP_LISTED: usize = 2_000;
 /// IDLE is renewed before this (RFC 2177 names 29 minutes as the server's right to hang up).
 pub const IDLE_RENEW: Duration = Duration::from_secs(28 * 60);
 /// So many mails in a row that cannot be fetched are the mailbox's fault and not theirs.

@@ -123,7 +123,9 @@ impl Mailbox {
         let uids: BTreeSet<u32> =
             self.run(|session| session.uid_search("UNDELETED"))?.into_iter().filter(|&uid| uid > 0).collect();
         let mut listed = Vec::with_capacity(uids.len());
-        for set in uid_sets(&uids) {
+        let all: Vec<u32> = uids.iter().copied().collect();
+        for set in all.chunks(limits::IMAP_LISTED).flat_map(|some| uid_sets(&some.iter().copied().collect()))
+        {
             let fetches = self.run(|session| session.uid_fetch(&set, "(UID RFC822.SIZE)"))?;
             let sizes = fetches.iter().filter_map(|fetch| Some((fetch.uid?, u64::from(fetch.size?))));
             listed.extend(sizes.filter(|(uid, _)| uids.contains(uid)));
