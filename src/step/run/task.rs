@@ -74,9 +74,8 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
         Begun::Left => return Ok(Ending::Left),
     };
     options.talk.info(&format!("{}:{id}: running", repo.name));
-    let worked = agent::work(repo, &session, &task, options).unwrap_or_else(|error| {
-        Worked::from(Failure { reason: Reason::Internal, detail: format!("{error:#}") })
-    });
+    let worked = agent::work(repo, &session, &task, options)
+        .unwrap_or_else(|error| Worked::from(agent::internal(&error)));
     let Some(state) = worked.state else {
         release(repo, id)?;
         return Ok(Ending::Left);

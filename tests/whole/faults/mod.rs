@@ -2,6 +2,7 @@
 
 mod points;
 mod power;
+mod removal;
 mod server;
 mod trace;
 
