@@ -170,6 +170,10 @@ pub const GIT_LIST_BYTES: usize = 64 << 20;
 pub const GIT_STALL_SECONDS: u64 = 60;
 /// Any other short podman command.
 pub const PODMAN_TIMEOUT: Duration = Duration::from_secs(120);
+/// Removing a container, which Podman refuses while the end of its processes is not noted.
+pub const REMOVE_ATTEMPTS: u32 = 4;
+/// Between two of them; noting it takes Podman some tenths of a second.
+pub const REMOVE_PAUSE: Duration = Duration::from_millis(500);
 /// A command that prints a secret.
 pub const SECRET_TIMEOUT: Duration = Duration::from_secs(30);
 /// One request to a token service, from its name to its last byte.

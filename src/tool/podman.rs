@@ -126,9 +126,17 @@ pub fn containers(label: &str, value: &str) -> Result<Vec<Listed>> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Ends and removes a container; that there is none is no error.
+/// Ends and removes a container; that there is none is no error. One whose end Podman has not noted yet it refuses to
+/// remove ("container state improper"), for a moment.
 pub fn remove_container(name: &str) -> Result<()> {
-    quick(["rm", "--force", "--ignore", "--time=1", name]).map(drop)
+    let mut attempts = 1;
+    loop {
+        match quick(["rm", "--force", "--ignore", "--time=1", name]) {
+            Err(_) if attempts < limits::REMOVE_ATTEMPTS => std::thread::sleep(limits::REMOVE_PAUSE),
+            removed => return removed.map(drop),
+        }
+        attempts += 1;
+    }
 }
 
 /// Sends TERM, and KILL after the grace; false when no such container runs.

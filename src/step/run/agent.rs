@@ -100,7 +100,11 @@ pub fn work(repo: &Repo, session: &Session, task: &Task, options: &Options) -> R
         attempt.prompt = prompt::continued(why, &stored);
         notes.push(Notice::Continued.to_string());
         let said_before = ended.facts.partial();
-        ended = Ended { said_before, ..attempt.again()? };
+        ended = match attempt.again() {
+            Ok(ended) => Ended { said_before, ..ended },
+            // That it was interrupted, its sender has to hear even so.
+            Err(error) => return Ok(Worked { notes, ..Worked::from(internal(&error)) }),
+        };
     }
     if attempt.resume.is_some() && ended.facts.is_poisoned() {
         options.talk.warn(&format!(
@@ -113,6 +117,11 @@ pub fn work(repo: &Repo, session: &Session, task: &Task, options: &Options) -> R
         ended = attempt.again()?;
     }
     Ok(attempt.worked(ended, notes))
+}
+
+/// For the operator: a failure of our own.
+pub fn internal(error: &anyhow::Error) -> Failure {
+    Failure { reason: Reason::Internal, detail: format!("{error:#}") }
 }
 
 /// The request with the last answer as its context.

@@ -81,7 +81,7 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
     let worked = match agent::work(repo, &session, &task, options) {
         Ok(worked) => worked,
         Err(error) if Shortage::of(&error).is_some() => return put_off(repo, id, error),
-        Err(error) => Worked::from(Failure { reason: Reason::Internal, detail: format!("{error:#}") }),
+        Err(error) => Worked::from(agent::internal(&error)),
     };
     let Some(state) = worked.state else {
         release(repo, id)?;

@@ -63,8 +63,12 @@ fn config(remote: &Remote, head: &Head) -> String {
         let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         format!("\"{escaped}\"")
     };
-    let (url, branch) = (quoted(remote.public()), quoted(&head.branch));
-    let merge = quoted(&format!("refs/heads/{}", head.branch));
+    let value = |text: &str| {
+        let is_plain = text.trim() == text && !text.contains(['"', '\\', ';', '#', '\n']);
+        if is_plain { text.to_owned() } else { quoted(text) }
+    };
+    let (url, branch) = (value(remote.public()), quoted(&head.branch));
+    let merge = value(&format!("refs/heads/{}", head.branch));
     format!(
         "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\
          [remote \"origin\"]\n\turl = {url}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n\

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Left {
     pub containers: Vec<String>,
     pub processes: Vec<String>,
+    /// Podman's own fault, after it was killed.
+    pub unbegun: usize,
     pub runtime: Vec<String>,
     /// In `queue/tmp`, the trash, `$TMPDIR`.
     pub files: Vec<String>,
@@ -25,7 +27,10 @@ impl Left {
         let mut left = Self { containers: own::containers(stage)?, ..Self::default() };
         let shown =
             |paths: Vec<PathBuf>| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-        let processes = own::processes(stage);
+        let (unbegun, processes): (Vec<_>, Vec<_>) =
+            own::processes(stage).into_iter().partition(own::is_unbegun);
+        left.unbegun = unbegun.len();
+        unbegun.iter().chain(&processes).for_each(own::end);
         left.processes =
             processes.iter().map(|process| format!("{} {}", process.pid, process.command)).collect();
         left.runtime = shown(entries(&stage.runtime()));

@@ -169,7 +169,9 @@ fn left_over(stage: &Stage, waiting: Vec<String>, table: &mut Table) -> Result<(
     for what in waiting {
         table.fault("left over: mails and tasks that wait", what);
     }
-    for (what, found) in left::Left::look(stage)?.rows() {
+    let left = left::Left::look(stage)?;
+    table.count("containers that Podman, killed, never began (ended here)", left.unbegun);
+    for (what, found) in left.rows() {
         table.count(&format!("left over: {what}"), 0);
         for one in found {
             table.fault(&format!("left over: {what}"), one.clone());

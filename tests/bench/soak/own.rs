@@ -48,6 +48,27 @@ pub fn programs(stage: &Stage) -> Vec<(i32, String)> {
     processes(stage).into_iter().filter_map(name).collect()
 }
 
+/// Ends one that was left over, and what it had begun itself.
+pub fn end(process: &Process) {
+    children(process.pid).into_iter().chain([process.pid]).for_each(|pid| signal(pid, Signal::KILL));
+}
+
+/// Whether it is the monitor of a container that was made and never begun: Podman itself was killed between the two, and
+/// knows nothing of it. Nothing of an agent runs in it.
+pub fn is_unbegun(process: &Process) -> bool {
+    let is_init = |pid: &i32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command.ends_with(b"runc\0init\0")
+    };
+    let children = children(process.pid);
+    process.command.contains("conmon ") && !children.is_empty() && children.iter().all(is_init)
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// The storage is the soak's own, and so is each container in it.
 pub fn containers(stage: &Stage) -> Result<Vec<String>> {
     let output = stage.podman(&["ps", "--all", "--quiet", "--filter=label=airut.storage"]).output()?;

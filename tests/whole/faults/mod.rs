@@ -4,6 +4,7 @@
 mod disk;
 mod points;
 mod power;
+mod removal;
 mod server;
 mod short;
 mod trace;
