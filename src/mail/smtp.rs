@@ -248,9 +248,29 @@ fn submit(
     crash::point("SMTP DATA");
     connection.command(Data).map_err(refused)?;
     crash::point("SMTP mail");
-    connection.message(mail).map_err(refused)?;
+    match std::str::from_utf8(mail) {
+        Ok(text) => connection.command(Whole(text)).map_err(refused)?,
+        Err(_) => connection.message(mail).map_err(refused)?,
+    };
     crash::point("after the SMTP mail");
     Ok(())
+}
+
+/// A mail's text as it is sent (RFC 5321 section 4.5.2), and its end. The library writes the end by itself, and the kernel
+/// holds that back until the server has acknowledged the rest, which it puts off for 40 ms.
+struct Whole<'a>(&'a str);
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.starts_with('.') {
+            f.write_str(".")?;
+        }
+        for (number, piece) in self.0.split("\r\n.").enumerate() {
+            f.write_str(if number == 0 { "" } else { "\r\n.." })?;
+            f.write_str(piece)?;
+        }
+        f.write_str("\r\n.\r\n")
+    }
 }
 
 fn envelope(address: &Address) -> Result<lettre::Address, SendError> {

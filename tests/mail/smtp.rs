@@ -4,7 +4,7 @@ use airut::base::fault::{Fault, Kind};
 use airut::format::config::{Smtp, Tls};
 use airut::mail::login::Login;
 use airut::mail::smtp::{Connection, SendError};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
@@ -208,4 +208,29 @@ fn a_server_that_was_gone_in_the_middle_gets_the_next_mail_over_a_new_connection
     let mut connection = scripted(&[("RCPT TO:<bad@", CUT)]);
     connection.send(Some(&from()), &to(&["bad"]), b"Subject: x\r\n\r\nx\r\n").unwrap_err();
     connection.send(Some(&from()), &to(&["good"]), b"Subject: x\r\n\r\nx\r\n").unwrap();
+}
+
+#[test]
+fn a_mail_and_its_end_come_in_one_piece() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"220 hello\r\n").unwrap();
+        let mut buffer = vec![0; 64 << 10];
+        let mut next = |answer: &[u8]| {
+            let count = stream.read(&mut buffer).unwrap();
+            stream.write_all(answer).unwrap();
+            String::from_utf8(buffer[..count].to_vec()).unwrap()
+        };
+        while !next(b"250 well\r\n").starts_with("RCPT") {}
+        assert_eq!(next(b"354 go on\r\n"), "DATA\r\n");
+        next(b"250 taken\r\n")
+    });
+    let config = Smtp { tls: Tls::None, port: Some(port), username: None, ca_file: None, ..config() };
+    let mut connection = Connection::new(&config, None).unwrap();
+    let mail = b".dot: 1\r\n\r\n.\r\n..two\r\n a.b\r\n.";
+    connection.send(Some(&from()), &to(&["you"]), mail).unwrap();
+    let sent = server.join().unwrap();
+    assert_eq!(sent, "..dot: 1\r\n\r\n..\r\n...two\r\n a.b\r\n..\r\n.\r\n");
 }
