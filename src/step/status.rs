@@ -211,10 +211,11 @@ pub fn newest(repo: &Repo, count: usize) -> Result<Vec<(SessionId, Option<Sessio
     let mut changed: Vec<(SystemTime, SessionId)> = session::all(&repo.layout)?
         .into_iter()
         .filter_map(|id| {
-            // Every change of the session renames a file in its directory.
-            let modified =
-                std::fs::metadata(repo.layout.session(&id)).and_then(|meta| meta.modified()).ok()?;
-            Some((modified, id))
+            let dir = SessionDir::new(&repo.layout, &id);
+            // Stamped to the moment with each change; a directory's own time is the same for all within some milliseconds.
+            let meta = std::fs::metadata(dir.file("session.json"));
+            let modified = meta.or_else(|_| std::fs::metadata(dir.path())).and_then(|meta| meta.modified());
+            Some((modified.ok()?, id))
         })
         .collect();
     changed.sort_by(|a, b| b.cmp(a));
