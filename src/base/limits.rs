@@ -263,6 +263,8 @@ pub const FULL_BYTES: u64 = 64 << 10;
 pub const HELD_BYTES: u64 = 4 << 20;
 /// As so many files, since each of those needs one.
 pub const HELD_FILES: u64 = 8;
+/// With so many more files to be had than that, one holds all the bytes.
+pub const PLENTY_FILES: u64 = 1_000_000;
 /// Waiting for a lock that is held for moments only.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// Waiting for the mailbox: another look into it takes moments, and one that watches it gets the mail anyway.

@@ -37,16 +37,20 @@ pub struct Held {
 /// Where there is not even as much.
 pub fn hold(dir: &Path) -> Result<Held> {
     let held = || -> std::io::Result<Vec<File>> {
+        let found = rustix::fs::statvfs(dir)?;
+        // A file costs time to make; where there are that many, no run uses them up.
+        let are_plenty = found.f_files == 0 || found.f_favail >= limits::PLENTY_FILES;
+        let count = if are_plenty { 1 } else { limits::HELD_FILES };
         let file = || {
             crash::failing("hold room")?;
             let file = tempfile::tempfile_in(dir)?;
-            match fallocate(&file, FallocateFlags::empty(), 0, limits::HELD_BYTES / limits::HELD_FILES) {
+            match fallocate(&file, FallocateFlags::empty(), 0, limits::HELD_BYTES / count) {
                 // Not every file system can; then this is less certain, and no reason not to run.
                 Ok(()) | Err(Errno::OPNOTSUPP) => Ok(file),
                 Err(error) => Err(error.into()),
             }
         };
-        (0..limits::HELD_FILES).map(|_| file()).collect()
+        (0..count).map(|_| file()).collect()
     };
     let files =
         held().with_context(|| format!("there is no room for a run's outcome in {}", dir.display()))?;

@@ -185,7 +185,8 @@ fn an_agent_that_fills_the_disk_is_ended_and_told_of_others_go_on_and_so_does_it
     stage.repo.storage = disk.path("");
     stage.through = Some(disk.enter(&stage.world).get_args().map(Into::into).collect());
 
-    let body = "do: say Words before it.; dd if=/dev/zero of=/storage/fill bs=64k 2>/dev/null; while :; do say More.; done";
+    // What it says is read, and written down, before there is no room for it.
+    let body = "do: say Words before it.; sleep 2; dd if=/dev/zero of=/storage/fill bs=64k 2>/dev/null; while :; do say More.; done";
     stage.world.send(&stage.repo, &stage.world.letter(&stage.repo, "Hello", body));
     stage.world.send(&other, &stage.world.letter(&other, "Hello", "sh: echo not harmed"));
     let ran = stage.run(&["cycle"]).ok();
