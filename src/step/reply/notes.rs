@@ -62,6 +62,9 @@ fn one(repo: &Repo, key: &MessageKey, transport: &mut Transport) -> Result<()> {
 
 /// It has gone out, or nobody can be told: whoever waits for that sees when it was. In mind first, and then away.
 fn done(repo: &Repo, key: &MessageKey) -> Result<()> {
-    repo.queue().remember(key)?;
+    // A mail that is still to be judged is kept in mind with its verdict.
+    if !repo.queue().is_on_its_way(key)? {
+        repo.queue().remember(key)?;
+    }
     write::remove(&repo.queue().message(Stage::Finished, key))
 }

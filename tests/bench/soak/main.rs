@@ -27,7 +27,7 @@ mod writer;
 /// What the tests have, too.
 #[path = "../../support"]
 mod support {
-    #[allow(dead_code, clippy::unwrap_used, reason = "the tests' own")]
+    #[expect(dead_code, clippy::unwrap_used, reason = "the tests' own")]
     pub mod letter;
 
     pub mod mailserver {

@@ -159,9 +159,7 @@ impl Stage {
             if goes || name.split('/').any(|part| skipped.contains(&part)) {
                 continue;
             }
-            // Only the names count there.
-            let bytes =
-                if name.starts_with("seen/") { Vec::new() } else { fs::read(&path).unwrap_or_default() };
+            let bytes = fs::read(&path).unwrap_or_default();
             if name.contains("account") {
                 // The hour may change meanwhile.
                 let account: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
