@@ -73,7 +73,9 @@ impl Batch {
     /// Makes a directory for the owner only, at once, for the files of this batch; that it is there is no error.
     pub fn dir(&mut self, path: &Path) -> Result<()> {
         if !path.is_dir() {
-            match crash::effect("create_dir").and_then(|()| DirBuilder::new().mode(0o700).create(path)) {
+            match crash::effect("create_dir")
+                .and_then(|()| DirBuilder::new().mode(write::DIR_MODE).create(path))
+            {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(error)
                         .with_context(|| format!("cannot make the directory {}", path.display()));

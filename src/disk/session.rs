@@ -64,6 +64,12 @@ impl SessionDir {
         }
     }
 
+    /// Whether its workspace is there, and then whole: it comes to its name by one rename.
+    #[must_use]
+    pub fn has_workspace(&self) -> bool {
+        self.file("workspace").is_dir()
+    }
+
     pub fn load(&self) -> Result<Session> {
         read_one(&self.file("session.json"), &self.id, write::read_json)
     }

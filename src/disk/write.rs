@@ -28,6 +28,9 @@ pub(in crate::disk) fn unfinished(beside: &Path) -> std::io::Result<tempfile::Na
     tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(beside)
 }
 
+/// What a directory is made with: it is its owner's only.
+pub const DIR_MODE: u32 = 0o700;
+
 /// Puts `bytes` at `path`, replacing what was there, readable by the owner only.
 pub fn durable(path: &Path, bytes: &[u8]) -> Result<()> {
     durable_by_way_of(parent(path)?, path, bytes)
@@ -94,7 +97,7 @@ pub fn create_dir(path: &Path) -> Result<()> {
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     above.map_or(Ok(()), create_dir)?;
-    match crash::effect("create_dir").and_then(|()| DirBuilder::new().mode(0o700).create(path)) {
+    match crash::effect("create_dir").and_then(|()| DirBuilder::new().mode(DIR_MODE).create(path)) {
         // What is stored in it is only as durable as its own name.
         Ok(()) => above.map_or(Ok(()), sync_dir),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),

@@ -4,7 +4,7 @@
 use crate::base::limits;
 use crate::disk::lock::Lock;
 use crate::disk::repo::Repo;
-use crate::disk::session::{SessionDir, SessionGuard};
+use crate::disk::session::SessionDir;
 use crate::format::allowlist::{self, Allowlist};
 use crate::format::repository::{self, Repository};
 use crate::format::session::Session;
@@ -70,18 +70,16 @@ impl Source {
     }
 
     /// Clones the workspace, once: after the first run it is hostile ground, where the host runs no git. The caller
-    /// holds the session's run lock.
+    /// holds the session's run lock, and records that it is there. One that is there and not recorded was made by a
+    /// process that ended in between.
     pub fn workspace(&self, repo: &Repo, session: &Session) -> Result<()> {
-        if session.workspace {
+        let dir = SessionDir::new(&repo.layout, &session.id);
+        if session.workspace || dir.has_workspace() {
             return Ok(());
         }
-        let dir = SessionDir::new(&repo.layout, &session.id);
-        let workspace = dir.file("workspace");
-        // It comes to its name whole. One that is there already was made by a process that ended before it said so.
-        if workspace.symlink_metadata().is_err() {
-            git::clone_workspace(&self.mirror, &repo.config.git_url, &workspace).map_err(git::known)?;
-        }
-        SessionGuard::take(&repo.layout, &session.id)?.update(|session| session.workspace = true).map(drop)
+        git::clone_workspace(&self.mirror, &repo.config.git_url, &dir.file("workspace"))
+            .map(drop)
+            .map_err(git::known)
     }
 
     fn text(&self, file: &str) -> Result<Option<String>> {

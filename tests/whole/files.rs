@@ -4,6 +4,7 @@ use crate::support::api::run;
 use crate::support::world::{Setup, World};
 use crate::whole::steps::{names, obedient};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// Every byte, and line ends of all kinds.
 fn bytes() -> Vec<u8> {
@@ -77,6 +78,21 @@ fn files_in_the_outbox_are_attached_once_and_then_taken_away() {
     let second = world.go_on(&repo, &first, "sh: ls -A /outbox; echo nothing else");
     assert_eq!(second.attachments(), []);
     assert!(!second.text().contains("one.txt"), "{}", second.text());
+}
+
+#[test]
+fn an_empty_outbox_stays_unless_its_mode_was_changed() {
+    let world = World::with_containers();
+    let repo = world.repo(&obedient());
+    let first = world.ask(&repo, "do: true");
+    let dir = repo.session(&first.session().unwrap());
+    let (outbox, kept) = (dir.join("outbox"), |number: u32| dir.join(format!("tasks/{number}/outbox")));
+    assert!(names(&outbox).is_empty() && !kept(1).exists());
+    let second = world.go_on(&repo, &first, "do: chmod 500 /outbox");
+    assert_eq!(fs::metadata(kept(2)).unwrap().permissions().mode() & 0o777, 0o500);
+    let third = world.go_on(&repo, &second, "do: echo fine >/outbox/fine.txt");
+    assert_eq!(names_of(&third), ["fine.txt"]);
+    assert!(names(&outbox).is_empty() && kept(3).join("fine.txt").exists());
 }
 
 #[test]

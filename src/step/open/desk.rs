@@ -73,6 +73,7 @@ impl<'a> Desk<'a> {
         session.model = plan.model_change.clone().unwrap_or_else(|| session.model.clone());
         session.participants.extend(plan.participants.iter().cloned());
         session.active_at = session.active_at.max(plan.received_at);
+        session.workspace |= self.guard.dir.has_workspace();
         if let Some(message_id) = &plan.mail.message_id
             && !session.thread.contains(message_id)
         {

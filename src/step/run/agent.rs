@@ -226,10 +226,8 @@ impl Attempt<'_> {
         }
         let proxy_alive =
             proxy.as_mut().is_none_or(Proxy::is_alive) && output.end != End::Exit(process::PROXY_GONE);
-        let noted = write::append(&self.file("stderr.log"))
-            .and_then(|mut log| Ok(log.write_all(output.stderr.as_bytes())?));
         // What was worked out is worth more than this.
-        if let Err(error) = noted {
+        if let Err(error) = self.note_errors(&output.stderr) {
             self.options.talk.warn(&format!("{}:{}: {error:#}", self.repo.name, self.session.id));
         }
         Ok(Ended { output, facts: stream.finish(), proxy_alive, said_before: None, full })
@@ -279,6 +277,13 @@ impl Attempt<'_> {
         guard.update(|session| session.claude_session.clone_from(&facts.session_id))?;
         known.clone_from(&facts.session_id);
         Ok(())
+    }
+
+    fn note_errors(&self, stderr: &str) -> Result<()> {
+        if stderr.is_empty() {
+            return Ok(());
+        }
+        Ok(write::append(&self.file("stderr.log"))?.write_all(stderr.as_bytes())?)
     }
 
     /// What Podman itself lacked, so that nothing of the agent began.

@@ -4,7 +4,7 @@
 use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::repo::Repo;
-use crate::disk::session::SessionDir;
+use crate::disk::session::{SessionDir, SessionGuard};
 use crate::format::allowlist::Allowlist;
 use crate::format::repository::Repository;
 use crate::format::session::Session;
@@ -50,10 +50,19 @@ pub fn prepare(
     let repository = because(Reason::Configuration, source.configuration())?;
     let allowlist = because(Reason::Configuration, sandbox(repo, &source, &repository, talk))?;
     let (environment, masked) = because(Reason::MissingSecret, variables(repo, &repository))?;
-    because(Reason::Clone, source.workspace(repo, session))?;
+    because(Reason::Clone, workspace(repo, &source, session))?;
     let image_hash = because(Reason::Image, source.container_hash())?;
     let image = because(Reason::Image, container_image(repo, &source, &image_hash, talk, give_up))?;
     Ok(Prepared { repository, allowlist, image, image_hash, environment, masked })
+}
+
+/// Makes the workspace where `session open` could not.
+fn workspace(repo: &Repo, source: &Source, session: &Session) -> Result<()> {
+    source.workspace(repo, session)?;
+    if session.workspace {
+        return Ok(());
+    }
+    SessionGuard::take(&repo.layout, &session.id)?.update(|session| session.workspace = true).map(drop)
 }
 
 /// The image again, after Podman turned out not to have it.

@@ -17,6 +17,8 @@ use crate::step::run::{Options, agent, park};
 use crate::tool::claude::Outage;
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
+use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// How long a task waits whose message is still being put in place.
@@ -243,6 +245,9 @@ fn release(repo: &Repo, id: &TaskId) -> Result<()> {
 /// in there is followed.
 fn collect_outbox(repo: &Repo, dir: &SessionDir, number: u32) -> Result<()> {
     let (outbox, kept) = (dir.file("outbox"), dir.task_dir(number).join("outbox"));
+    if is_untouched(&outbox) {
+        return Ok(());
+    }
     if !kept.exists() {
         if outbox.exists() {
             write::rename(&outbox, &kept)?;
@@ -252,6 +257,14 @@ fn collect_outbox(repo: &Repo, dir: &SessionDir, number: u32) -> Result<()> {
         join_directories(repo, &outbox, &kept)?;
     }
     write::create_dir(&outbox)
+}
+
+/// Empty, and with the mode that we gave it.
+fn is_untouched(dir: &Path) -> bool {
+    let is_as_made =
+        |found: Metadata| found.is_dir() && found.permissions().mode() & 0o7777 == write::DIR_MODE;
+    std::fs::symlink_metadata(dir).is_ok_and(is_as_made)
+        && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// The later file of one name is the one that counts.
