@@ -12,6 +12,7 @@ use crate::step::report::{Report, Trouble};
 use anyhow::Result;
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub struct Context {
     pub loaded: Loaded,
@@ -41,7 +42,13 @@ impl Context {
                 broken.push(Trouble { what: name.to_string(), error });
                 continue;
             }
-            repos.push(Repo { name, config: config.clone(), layout, global: state.clone() });
+            repos.push(Repo {
+                name,
+                config: config.clone(),
+                layout,
+                global: state.clone(),
+                looked: Arc::default(),
+            });
         }
         let talk = Stderr { verbose: global.verbose };
         Ok(Self { loaded, repos, global: state, json: global.json, talk, broken: broken.into() })

@@ -11,6 +11,8 @@ use crate::format::session::Session;
 use crate::tool::git::{self, Mirror};
 use anyhow::{Context, Result, anyhow};
 use std::path::Path;
+use std::sync::PoisonError;
+use std::time::Instant;
 
 pub const CONFIGURATION: &str = ".airut/airut.yaml";
 pub const ALLOWLIST: &str = ".airut/network-allowlist.yaml";
@@ -26,11 +28,21 @@ pub struct Source {
 impl Source {
     /// Fetches what is new.
     pub fn update(repo: &Repo) -> Result<Self> {
+        Self::as_of(repo, Instant::now())
+    }
+
+    /// As it was at this time or later. Of several that wait for a look at the remote, the first one looks for all.
+    pub fn as_of(repo: &Repo, asked: Instant) -> Result<Self> {
         let mirror = Mirror::new(repo.layout.mirror());
         let lock = repo.layout.lock("mirror");
-        let exclusive = Lock::exclusive(&lock, limits::MIRROR_WAIT, "the mirror")?;
-        mirror.update(&repo.config.git_url).map_err(git::known)?;
-        drop(exclusive);
+        let mut looked = repo.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.is_none_or(|began| began < asked) || mirror.is_condemned() {
+            let _exclusive = Lock::exclusive(&lock, limits::MIRROR_WAIT, "the mirror")?;
+            let began = Instant::now();
+            mirror.update(&repo.config.git_url).map_err(git::known)?;
+            *looked = Some(began);
+        }
+        drop(looked);
         let shared = Lock::shared(&lock, limits::MIRROR_WAIT, "the mirror")?;
         Ok(Self { mirror, _shared: Some(shared) })
     }

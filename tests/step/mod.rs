@@ -6,6 +6,6 @@ mod size;
 mod open;
 mod reply;
 mod run;
-mod stand;
+pub mod stand;
 mod status;
 mod stop;

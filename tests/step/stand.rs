@@ -18,7 +18,7 @@ use airut::step::{authorize, fetch, open, reply};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 pub const BOSS: &str = "boss@example.com";
 
@@ -78,7 +78,7 @@ impl Stand {
         let name = told.name.parse().unwrap();
         let (config, layout) = (loaded.config.repos[&name].clone(), loaded.layout(&name));
         layout.prepare().unwrap();
-        Repo { name, config, layout, global: loaded.global() }
+        Repo { name, config, layout, global: loaded.global(), looked: Arc::default() }
     }
 
     pub fn letter(&self, subject: &str, body: &str) -> Letter {

@@ -3,4 +3,5 @@ mod git;
 mod podman;
 mod secret;
 mod sign_in;
+mod source;
 mod token;

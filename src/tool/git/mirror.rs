@@ -47,7 +47,7 @@ impl Mirror {
         clear_beside(&self.path)?;
         let listing = list(remote, parent)?;
         let head = listing.default_branch(remote)?;
-        let condemned = self.path.join(CONDEMNED).exists();
+        let condemned = self.is_condemned();
         if !condemned && self.holds(&listing, head) {
             return Ok(());
         }
@@ -61,6 +61,11 @@ impl Mirror {
     pub fn condemn(&self) {
         // If even this fails, the reader's own error says enough.
         let _ = write::touch(&self.path.join(CONDEMNED));
+    }
+
+    #[must_use]
+    pub fn is_condemned(&self) -> bool {
+        self.path.join(CONDEMNED).exists()
     }
 
     pub(in crate::tool::git) fn open(&self) -> Result<Repository> {
