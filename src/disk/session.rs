@@ -4,6 +4,7 @@ use crate::base::fault::{Fault, Kind};
 use crate::base::id::{SessionId, TaskId};
 use crate::base::limits;
 use crate::base::shortage::Shortage;
+use crate::disk::batch::Batch;
 use crate::disk::layout::Layout;
 use crate::disk::lock::Lock;
 use crate::disk::queue::message_key;
@@ -150,11 +151,13 @@ impl SessionGuard {
         if beside.exists() {
             discard(layout, &beside)?;
         }
-        for name in MOUNTED {
-            write::create_dir(&beside.join(name))?;
+        let mut batch = Batch::default();
+        batch.dir(&beside)?;
+        for name in MOUNTED.into_iter().chain(["tasks"]) {
+            batch.dir(&beside.join(name))?;
         }
-        write::create_dir(&beside.join("tasks"))?;
-        write::json(&beside.join("session.json"), session)?;
+        batch.json(&beside, beside.join("session.json"), session)?;
+        batch.commit()?;
         write::rename(&beside, self.dir.path())
     }
 
@@ -185,6 +188,17 @@ impl SessionGuard {
         let dir = self.dir.task_dir(task.number);
         write::create_dir(&dir)?;
         write::json(&dir.join("task.json"), task)
+    }
+
+    /// The same, together with others.
+    pub fn put(&self, batch: &mut Batch, session: &Session) -> Result<()> {
+        batch.json(self.dir.path(), self.dir.file("session.json"), session)
+    }
+
+    pub fn put_task(&self, batch: &mut Batch, task: &Task) -> Result<()> {
+        let dir = self.dir.task_dir(task.number);
+        batch.dir(&dir)?;
+        batch.json(&dir, dir.join("task.json"), task)
     }
 
     /// Reads, changes and writes a task.

@@ -85,12 +85,10 @@ impl<'a> Desk<'a> {
     pub fn write(&self, repo: &Repo, batch: &mut Batch) -> Result<()> {
         for task in self.tasks.values() {
             let dir = self.guard.dir.task_dir(task.number);
-            batch.dir(&dir)?;
-            batch.json(&dir, dir.join("task.json"), task)?;
+            self.guard.put_task(batch, task)?;
             batch.put(&dir, dir.join("prompt.txt"), self.prompt(repo, task)?.as_bytes())?;
         }
-        let path = self.guard.dir.file("session.json");
-        batch.json(self.guard.dir.path(), path, &self.session)
+        self.guard.put(batch, &self.session)
     }
 
     #[must_use]

@@ -7,7 +7,9 @@ mod transport;
 
 use crate::base::id::TaskId;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
+use crate::disk::batch::Batch;
 use crate::disk::layout::Stage;
 use crate::disk::lock::Lock;
 use crate::disk::queue::Ticket;
@@ -22,7 +24,6 @@ use crate::step::reply::transport::{Transport, Unsent};
 use crate::step::report::Report;
 use anyhow::{Context, Result, anyhow, bail};
 use jiff::{SignedDuration, Timestamp};
-use std::path::Path;
 
 /// How long a mail waits that could not be worked on for a reason of our own.
 const SET_ASIDE: SignedDuration = SignedDuration::from_mins(10);
@@ -148,38 +149,66 @@ fn begin(repo: &Repo, ticket: &Ticket) -> Result<Option<(Task, Result<Vec<u8>>)>
             }
         },
     };
-    if !matches!(delivery(&task, ticket).state, DeliveryState::Pending | DeliveryState::Sending) {
-        return Ok(None);
+    match delivery(&task, ticket).state {
+        DeliveryState::Pending | DeliveryState::Sending => {}
+        // Cut off before its marker was removed.
+        DeliveryState::Sent => {
+            let mut batch = Batch::default();
+            note_in_thread(&guard, &mut batch, delivery(&task, ticket))?;
+            return batch.commit().map(|()| None);
+        }
+        DeliveryState::None | DeliveryState::Undeliverable => return Ok(None),
     }
     // An answer before its time would take the real one's place; the marker comes again when there is one. And that a
     // mail has arrived is no news after its answer.
     if if ticket.acknowledgement { task.reply.state == DeliveryState::Sent } else { !task.state.is_final() } {
         return Ok(None);
     }
-    let message_id = match &delivery(&task, ticket).message_id {
-        Some(id) => id.clone(),
-        None => new_message_id(repo, ticket)?,
-    };
-    let change = delivery_mut(&mut task, ticket);
+    let composed = attempt(repo, &guard, &mut task, ticket)?;
+    Ok(Some((task, composed)))
+}
+
+/// Records one more attempt, together with the mail: its Message-ID and its bytes are the same in all of them.
+fn attempt(repo: &Repo, guard: &SessionGuard, task: &mut Task, ticket: &Ticket) -> Result<Result<Vec<u8>>> {
+    let dir = guard.dir.task_dir(ticket.task.number);
+    let (path, known) = (dir.join(file(ticket)), delivery(task, ticket).message_id.clone());
+    // One that is there without a Message-ID on record has another than it would be sent with: a crash left it.
+    let stored = if known.is_some() { write::read(&path, limits::COMPOSED_BYTES) } else { Ok(None) };
+    let message_id = known.map_or_else(|| new_message_id(repo, ticket), Ok)?;
+    let change = delivery_mut(task, ticket);
     change.message_id = Some(message_id.clone());
     change.attempts += 1;
     change.state = DeliveryState::Sending;
     let bare = change.bare;
-    guard.save_task(&task)?;
-    let path = guard.dir.task_dir(number).join(file(ticket));
-    let letter = Letter { repo, dir: &guard.dir, task: &task, ticket, message_id: &message_id, bare };
-    let composed = composed(&path, &letter);
-    Ok(Some((task, composed)))
+    let mut batch = Batch::default();
+    guard.put_task(&mut batch, task)?;
+    let letter = Letter { repo, dir: &guard.dir, task, ticket, message_id: &message_id, bare };
+    let composed = match stored {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => letter.compose().context("the answer cannot be composed").and_then(|bytes| {
+            batch.put(&dir, path, &bytes)?;
+            Ok(bytes)
+        }),
+        Err(error) => Err(error),
+    };
+    batch.commit()?;
+    Ok(composed)
 }
 
-/// The mail's bytes, on disk from the first time on.
-fn composed(path: &Path, letter: &Letter) -> Result<Vec<u8>> {
-    if let Some(bytes) = write::read(path, limits::COMPOSED_BYTES)? {
-        return Ok(bytes);
+/// What the next mail of the conversation refers to. A session that cannot be read is told nothing.
+fn note_in_thread(guard: &SessionGuard, batch: &mut Batch, sent: &Delivery) -> Result<()> {
+    let Some(id) = &sent.message_id else { return Ok(()) };
+    let mut session = match guard.load() {
+        Ok(session) => session,
+        Err(error) if Shortage::of(&error).is_some() => return Err(error),
+        Err(_) => return Ok(()),
+    };
+    if session.thread.contains(id) {
+        return Ok(());
     }
-    let bytes = letter.compose().context("the answer cannot be composed")?;
-    write::durable(path, &bytes)?;
-    Ok(bytes)
+    session.thread.push(id.clone());
+    session.mark_active(sent.sent_at.unwrap_or_else(Timestamp::now));
+    guard.put(batch, &session)
 }
 
 fn settle(repo: &Repo, ticket: &Ticket, sent: std::result::Result<(), Unsent>) -> Result<bool> {
@@ -190,23 +219,20 @@ fn settle(repo: &Repo, ticket: &Ticket, sent: std::result::Result<(), Unsent>) -
         guard.update_task(ticket.task.number, |task| {
             let delivery = delivery_mut(task, ticket);
             delivery.state = state;
-            delivery.sent_at = (state == DeliveryState::Sent).then_some(now);
             delivery.last_error = error;
         })
     };
     match sent {
         Ok(()) => {
-            // First what the next mail of the conversation refers to: once it is recorded as sent, nobody comes back to it.
-            let sent = guard.load_task(ticket.task.number)?;
-            if let (Some(id), Ok(_)) = (delivery(&sent, ticket).message_id.clone(), guard.dir.load()) {
-                guard.update(|session| {
-                    if !session.thread.contains(&id) {
-                        session.thread.push(id);
-                    }
-                    session.mark_active(now);
-                })?;
-            }
-            record(DeliveryState::Sent, None)?;
+            let mut task = guard.load_task(ticket.task.number)?;
+            let delivery = delivery_mut(&mut task, ticket);
+            delivery.state = DeliveryState::Sent;
+            delivery.sent_at = Some(now);
+            delivery.last_error = None;
+            let mut batch = Batch::default();
+            note_in_thread(&guard, &mut batch, delivery)?;
+            guard.put_task(&mut batch, &task)?;
+            batch.commit()?;
             queue.remove(Stage::Finished, ticket)?;
             Ok(true)
         }

@@ -44,7 +44,7 @@ pub fn clone_workspace(mirror: &Mirror, remote: &Remote, to: &Path) -> Result<He
 fn skeleton(mirror: &Mirror, remote: &Remote, head: &Head, new: &Path) -> Result<()> {
     let dir = new.join(".git");
     // What else a repository has, git makes when it has something to put there.
-    for part in ["objects/pack", "refs/remotes/origin"] {
+    for part in ["objects", "refs/remotes/origin"] {
         std::fs::create_dir_all(dir.join(part)).context("cannot make the directories of a git repository")?;
     }
     put(&dir.join("HEAD"), &format!("ref: refs/heads/{}\n", head.branch))?;

@@ -117,13 +117,27 @@ fn cut_before_its_mail_was_written_it_keeps_the_message_id_it_was_given() {
 }
 
 #[test]
-fn cut_after_sent_was_recorded_it_does_not_go_out_again() {
+fn cut_before_its_message_id_was_recorded_it_is_composed_anew() {
+    let (stand, id) = answered();
+    fs::write(stand.file(&id, "reply.eml"), "Message-ID: <another@example.com>\r\n\r\nNobody saw it.")
+        .unwrap();
+    stand.reply();
+    let (answer, _) = &stand.sent()[0];
+    assert_eq!(answer.header("Message-ID"), stand.task(&id).reply.message_id);
+    assert_eq!(answer.raw, fs::read(stand.file(&id, "reply.eml")).unwrap());
+}
+
+#[test]
+fn cut_after_sent_was_recorded_it_does_not_go_out_again_and_the_thread_knows_it() {
     let (stand, id) = answered();
     stand.reply();
-    stand.repo.queue().put(Stage::Finished, &Ticket::task(id)).unwrap();
+    let thread = stand.session(&id.session).thread;
+    stand.guard(&id.session).update(|session| session.thread.truncate(1)).unwrap();
+    stand.repo.queue().put(Stage::Finished, &Ticket::task(id.clone())).unwrap();
     assert!(stand.reply().is_empty());
     assert_eq!(stand.sent().len(), 1);
     assert!(stand.stage(Stage::Finished).is_empty());
+    assert_eq!((stand.session(&id.session).thread, thread.len()), (thread, 2));
 }
 
 #[test]
