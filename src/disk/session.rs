@@ -225,9 +225,20 @@ impl SessionGuard {
         Ok(Some(task))
     }
 
-    /// Marks that something happened here.
-    pub fn active(&self, now: Timestamp) -> Result<()> {
-        self.update(|session| session.mark_active(now)).map(drop)
+    /// Saves a task and what changed in its session by it. A session that cannot be read stays as it is: what became of
+    /// the task is recorded even so.
+    pub fn save_both(&self, task: &Task, change: impl FnOnce(&mut Session)) -> Result<()> {
+        let mut batch = Batch::default();
+        self.put_task(&mut batch, task)?;
+        match self.load() {
+            Ok(mut session) => {
+                change(&mut session);
+                self.put(&mut batch, &session)?;
+            }
+            Err(error) if Shortage::of(&error).is_some() => return Err(error),
+            Err(_) => {}
+        }
+        batch.commit()
     }
 }
 

@@ -96,9 +96,10 @@ mv "$session/workspace" "$dir/workspace"
 for ((i = 0; i < old; i++)); do
     printf -v id '%08x' "$i"
     cp -r "$session" "$dir/state/airut/bench/sessions/$id"
-    sed -i "s/\"id\": \"[0-9a-f]*\"/\"id\": \"$id\"/" "$dir/state/airut/bench/sessions/$id/session.json"
+    sed "s/\"id\": \"[0-9a-f]*\"/\"id\": \"$id\"/" "$session/session.json" >"$dir/state/airut/bench/sessions/$id/session.json"
 done
 mv "$dir/workspace" "$session/workspace"
+sync
 deliver "$mails" beside
 timed "$mails mails beside $old sessions" a cycle
 timed "nothing to do beside $old sessions" a cycle

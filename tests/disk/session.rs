@@ -187,14 +187,29 @@ fn a_lost_task_becomes_a_failed_one_for_those_whose_mails_were_accepted() {
 fn activity_never_goes_back() {
     let (store, guard) = Store::created();
     let before = store.session().active_at;
-    guard.active(before - SignedDuration::from_mins(1)).unwrap();
+    guard.update(|session| session.mark_active(before - SignedDuration::from_mins(1))).unwrap();
     assert_eq!(guard.dir.load().unwrap().active_at, before);
-    guard.active(before + SignedDuration::from_hours(1)).unwrap();
+    guard.update(|session| session.mark_active(before + SignedDuration::from_hours(1))).unwrap();
     assert_eq!(guard.dir.load().unwrap().active_at, before + SignedDuration::from_hours(1));
     // The clock was set back by a year.
     let back = before - SignedDuration::from_hours(365 * 24);
-    guard.active(back).unwrap();
+    guard.update(|session| session.mark_active(back)).unwrap();
     assert_eq!(guard.dir.load().unwrap().active_at, back);
+}
+
+#[test]
+fn a_task_is_saved_with_its_session_and_even_where_that_is_damaged() {
+    let (store, guard) = Store::created();
+    let mut task = Task::new(1, Vec::new(), Timestamp::now());
+    guard.save_both(&task, |session| session.tasks = 1).unwrap();
+    assert_eq!((guard.dir.load_task(1).unwrap(), guard.dir.load().unwrap().tasks), (task.clone(), 1));
+    for (damage, change) in [("{", State::Running), ("", State::Done)] {
+        fs::write(store.layout.session(&store.id).join("session.json"), damage).unwrap();
+        task.state = change;
+        guard.save_both(&task, |session| session.tasks = 2).unwrap();
+        assert_eq!(guard.dir.load_task(1).unwrap(), task);
+        assert_eq!(fs::read_to_string(guard.dir.file("session.json")).unwrap(), damage);
+    }
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn only_what_changed_is_measured_and_nothing_where_there_is_no_limit() {
     for id in [&first, &second] {
         fs::write(stand.dir(id).file("storage/more"), vec![1; 5 << 20]).unwrap();
     }
-    stand.guard(&second).active(Timestamp::now()).unwrap();
+    stand.guard(&second).update(|session| session.mark_active(Timestamp::now())).unwrap();
     clean(&stand, false);
     let after = sizes(&stand);
     assert_eq!(before[&first], after[&first], "nothing is known to have happened in it");
@@ -213,7 +213,7 @@ fn status_says_what_the_sessions_take_and_which_go() {
     assert_eq!(seen.largest.iter().map(|large| &large.session).collect::<Vec<_>>(), [&large, &small]);
     assert_eq!(seen.largest[0].goes_after, seen.largest[0].told_at.map(|time| time + limits::NOTICE_PERIOD));
     assert!(seen.largest[0].told_at.is_some() && seen.largest[1].told_at.is_none());
-    stand.guard(&large).active(Timestamp::now()).unwrap();
+    stand.guard(&large).update(|session| session.mark_active(Timestamp::now())).unwrap();
     assert!(storage().largest[0].told_at.is_none(), "somebody wrote");
     assert!(status(&Stand::new().repo).unwrap().storage.is_none());
 }

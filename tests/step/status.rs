@@ -41,7 +41,7 @@ fn the_newest_session_is_the_one_that_changed_last() {
     let second = stand.arrive(&stand.letter("Two", "Please."));
     let order = || newest(&stand.repo, 10).unwrap().into_iter().map(|(id, _)| id).collect::<Vec<_>>();
     assert_eq!(order(), [second.session.clone(), first.session.clone()]);
-    stand.guard(&first.session).active(Timestamp::now()).unwrap();
+    stand.guard(&first.session).update(|session| session.mark_active(Timestamp::now())).unwrap();
     assert_eq!(order(), [first.session, second.session]);
     assert_eq!(newest(&stand.repo, 1).unwrap().len(), 1);
 }

@@ -7,7 +7,6 @@ mod transport;
 
 use crate::base::id::TaskId;
 use crate::base::limits;
-use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::batch::Batch;
 use crate::disk::layout::Stage;
@@ -152,11 +151,7 @@ fn begin(repo: &Repo, ticket: &Ticket) -> Result<Option<(Task, Result<Vec<u8>>)>
     match delivery(&task, ticket).state {
         DeliveryState::Pending | DeliveryState::Sending => {}
         // Cut off before its marker was removed.
-        DeliveryState::Sent => {
-            let mut batch = Batch::default();
-            note_in_thread(&guard, &mut batch, delivery(&task, ticket))?;
-            return batch.commit().map(|()| None);
-        }
+        DeliveryState::Sent => return record_sent(&guard, &task, ticket).map(|()| None),
         DeliveryState::None | DeliveryState::Undeliverable => return Ok(None),
     }
     // An answer before its time would take the real one's place; the marker comes again when there is one. And that a
@@ -195,20 +190,13 @@ fn attempt(repo: &Repo, guard: &SessionGuard, task: &mut Task, ticket: &Ticket) 
     Ok(composed)
 }
 
-/// What the next mail of the conversation refers to. A session that cannot be read is told nothing.
-fn note_in_thread(guard: &SessionGuard, batch: &mut Batch, sent: &Delivery) -> Result<()> {
-    let Some(id) = &sent.message_id else { return Ok(()) };
-    let mut session = match guard.load() {
-        Ok(session) => session,
-        Err(error) if Shortage::of(&error).is_some() => return Err(error),
-        Err(_) => return Ok(()),
-    };
-    if session.thread.contains(id) {
-        return Ok(());
-    }
-    session.thread.push(id.clone());
-    session.mark_active(sent.sent_at.unwrap_or_else(Timestamp::now));
-    guard.put(batch, &session)
+/// Records a mail as sent, and in its thread, which the next mail of the conversation refers to.
+fn record_sent(guard: &SessionGuard, task: &Task, ticket: &Ticket) -> Result<()> {
+    let sent = delivery(task, ticket);
+    guard.save_both(task, |session| {
+        session.thread.extend(sent.message_id.clone().filter(|id| !session.thread.contains(id)));
+        session.mark_active(sent.sent_at.unwrap_or_else(Timestamp::now));
+    })
 }
 
 fn settle(repo: &Repo, ticket: &Ticket, sent: std::result::Result<(), Unsent>) -> Result<bool> {
@@ -229,10 +217,7 @@ fn settle(repo: &Repo, ticket: &Ticket, sent: std::result::Result<(), Unsent>) -
             delivery.state = DeliveryState::Sent;
             delivery.sent_at = Some(now);
             delivery.last_error = None;
-            let mut batch = Batch::default();
-            note_in_thread(&guard, &mut batch, delivery)?;
-            guard.put_task(&mut batch, &task)?;
-            batch.commit()?;
+            record_sent(&guard, &task, ticket)?;
             queue.remove(Stage::Finished, ticket)?;
             Ok(true)
         }

@@ -48,8 +48,7 @@ pub fn park(
     task.begun = true;
     task.add_cost(worked.cost_usd);
     task.notes.extend(worked.notes.iter().cloned());
-    guard.save_task(&task)?;
-    guard.active(now)?;
+    guard.save_both(&task, |session| session.mark_active(now))?;
     drop(guard);
     spent(repo, &task, worked.cost_usd, now)?;
     let (queue, ticket) = (repo.queue(), Ticket::task(id.clone()));

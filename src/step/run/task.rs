@@ -99,18 +99,17 @@ pub fn work(repo: &Repo, id: &TaskId, options: &Options) -> Result<Ending> {
     spent(repo, &task, worked.cost_usd, now)?;
     let guard = SessionGuard::take(&repo.layout, &id.session)?;
     collect_outbox(repo, &guard.dir, id.number)?;
-    let task = guard.update_task(id.number, |task| {
-        task.state = state;
-        task.finished_at = Some(now);
-        task.failure = worked.failure.map(|failure| Failure { detail: tail(failure.detail), ..failure });
-        task.answer = worked.answer.map(cut);
-        task.add_cost(worked.cost_usd);
-        task.turns = worked.turns;
-        task.web_searches = worked.web_searches;
-        task.timeout_seconds = worked.timeout_seconds;
-        task.notes.extend(worked.notes);
-    })?;
-    guard.active(now)?;
+    let mut task = guard.load_task(id.number)?;
+    task.state = state;
+    task.finished_at = Some(now);
+    task.failure = worked.failure.map(|failure| Failure { detail: tail(failure.detail), ..failure });
+    task.answer = worked.answer.map(cut);
+    task.add_cost(worked.cost_usd);
+    task.turns = worked.turns;
+    task.web_searches = worked.web_searches;
+    task.timeout_seconds = worked.timeout_seconds;
+    task.notes.extend(worked.notes);
+    guard.save_both(&task, |session| session.mark_active(now))?;
     drop(guard);
     finish(repo, id, &task)
 }
