@@ -4,8 +4,9 @@
 
 use crate::base::limits;
 use anyhow::{Context, Result};
-use rustix::fd::OwnedFd;
+use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::path::Arg;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::path::Path;
@@ -16,8 +17,8 @@ use std::path::Path;
 /// Where the directory itself cannot be opened.
 pub fn bytes(root: &Path) -> Result<u64> {
     let looked_at = || format!("cannot look at {}", root.display());
-    let here = rustix::fs::openat(CWD, root, DIRECTORY, Mode::empty()).with_context(looked_at)?;
-    let stat = rustix::fs::fstat(&here).with_context(looked_at)?;
+    let here = open(CWD, root).with_context(looked_at)?;
+    let stat = here.stat().with_context(looked_at)?;
     let mut walk = Walk {
         device: stat.st_dev,
         bytes: allocated(&stat),
@@ -27,6 +28,10 @@ pub fn bytes(root: &Path) -> Result<u64> {
     };
     walk.descend(here, &stat);
     Ok(walk.bytes)
+}
+
+fn open(above: impl AsFd, name: impl Arg) -> rustix::io::Result<Dir> {
+    Dir::new(rustix::fs::openat(above, name, DIRECTORY, Mode::empty())?)
 }
 
 const DIRECTORY: OFlags =
@@ -50,15 +55,15 @@ struct Level {
 }
 
 impl Walk {
-    fn descend(&mut self, mut here: OwnedFd, stat: &Stat) {
-        let mut level = Level { inode: stat.st_ino, todo: self.list(&here) };
+    fn descend(&mut self, mut here: Dir, stat: &Stat) {
+        let mut level = Level { inode: stat.st_ino, todo: self.list(&mut here) };
         let mut above: Vec<Level> = Vec::new();
         loop {
             if let Some(name) = level.todo.pop() {
                 self.name_bytes -= name.as_bytes().len();
-                let Ok(below) = rustix::fs::openat(&here, name, DIRECTORY, Mode::empty()) else { continue };
+                let Ok(mut below) = here.fd().and_then(|here| open(here, name)) else { continue };
                 let Some(stat) = self.own(&below) else { continue };
-                let todo = self.list(&below);
+                let todo = self.list(&mut below);
                 // Only where there is more below: the way back may be barred from the others (mode 0400).
                 if !todo.is_empty() {
                     above.push(std::mem::replace(&mut level, Level { inode: stat.st_ino, todo }));
@@ -67,7 +72,7 @@ impl Walk {
                 continue;
             }
             let Some(parent) = above.pop() else { return };
-            let Ok(up) = rustix::fs::openat(&here, c"..", DIRECTORY, Mode::empty()) else { return };
+            let Ok(up) = here.fd().and_then(|here| open(here, c"..")) else { return };
             // Moved elsewhere by somebody who works in it: what was counted until now has to do.
             if self.own(&up).is_none_or(|stat| stat.st_ino != parent.inode) {
                 return;
@@ -77,15 +82,14 @@ impl Walk {
     }
 
     /// What an open directory is, if it lies on the same file system.
-    fn own(&self, dir: &OwnedFd) -> Option<Stat> {
-        rustix::fs::fstat(dir).ok().filter(|stat| stat.st_dev == self.device)
+    fn own(&self, dir: &Dir) -> Option<Stat> {
+        dir.stat().ok().filter(|stat| stat.st_dev == self.device)
     }
 
     /// Counts all that is in a directory, and returns the directories in it.
-    fn list(&mut self, dir: &OwnedFd) -> Vec<CString> {
+    fn list(&mut self, dir: &mut Dir) -> Vec<CString> {
         let mut todo = Vec::new();
-        let Ok(entries) = Dir::read_from(dir) else { return todo };
-        for entry in entries.map_while(Result::ok) {
+        while let Some(Ok(entry)) = dir.read() {
             let name = entry.file_name();
             if name == c"." || name == c".." {
                 continue;
@@ -94,7 +98,8 @@ impl Walk {
             if self.entries > limits::USAGE_ENTRIES {
                 break;
             }
-            let Ok(stat) = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let look = |dir| rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+            let Ok(stat) = dir.fd().and_then(look) else { continue };
             if stat.st_dev != self.device {
                 continue;
             }
