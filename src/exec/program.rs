@@ -52,6 +52,14 @@ pub enum End {
     Refused,
 }
 
+impl End {
+    /// Whether something from outside ended it: SIGKILL or SIGTERM, of ours none.
+    #[must_use]
+    pub fn is_killed(self) -> bool {
+        matches!(self, Self::Exit(137 | 143))
+    }
+}
+
 /// What is left of a program that ended.
 #[derive(Debug)]
 pub struct Output {

@@ -2,18 +2,21 @@
 //! SHA-256 of its content, built anew after a day. When it was built stands in a file; whether Podman still has
 //! it is found out by using it.
 
+use crate::base::fault::Fault;
 use crate::base::id::RepoName;
 use crate::base::limits;
+use crate::base::shortage::Shortage;
 use crate::base::talk::Talk;
 use crate::disk::layout::Global;
 use crate::disk::lock::Lock;
+use crate::disk::room;
 use crate::disk::write;
 use crate::exec::program::{End, Output};
 use crate::format::config::BuildNetwork;
 use crate::format::image::Image;
 use crate::format::version::Versioned;
 use crate::tool::podman;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -70,7 +73,11 @@ pub fn ensure(
     talk.info(&format!("{}: building the container image", wanted.repo));
     let context = tempfile::tempdir().context("cannot make a directory for the build")?;
     export(context.path())?;
-    let output = build(wanted, context.path(), old.is_some(), now, give_up)?;
+    let mut output = build(wanted, context.path(), old.is_some(), now, give_up)?;
+    if output.end.is_killed() {
+        talk.warn(&format!("{}: the build was ended from outside, building once more", wanted.repo));
+        output = build(wanted, context.path(), old.is_some(), now, give_up)?;
+    }
     if output.success() {
         let image = Image { format: Image::FORMAT, built_at: now, used_at: now, failed_at: None };
         write::json(&stamp, &image)?;
@@ -85,9 +92,29 @@ pub fn ensure(
         ));
         write::json(&stamp, &Image { failed_at: Some(now), ..old })?;
     } else {
-        bail!(DoesNotBuild(why(&output)));
+        return Err(unbuilt(&output));
     }
     Ok(tag(wanted.hash))
+}
+
+/// Why there is no image: the machine lacks something, somebody ended the build, or it is the repository's to mend.
+fn unbuilt(output: &Output) -> Error {
+    if let Some(shortage) = lacks(output) {
+        return Fault::short(shortage, format!("the image cannot be built: {}", output.last_words())).into();
+    }
+    if output.end.is_killed() {
+        return anyhow!("the build of the image was ended from outside, twice");
+    }
+    DoesNotBuild(why(output)).into()
+}
+
+/// Only Podman's own words count: what a Dockerfile prints can be anything.
+fn lacks(output: &Output) -> Option<Shortage> {
+    let said = match output.end {
+        End::Exit(podman::PODMAN_FAILED) => Shortage::said(output.last_words()),
+        _ => None,
+    };
+    said.or_else(|| room::lacks(&podman::graph_root().ok()?))
 }
 
 /// Forgets an image that Podman turned out not to have.

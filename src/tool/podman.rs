@@ -126,6 +126,12 @@ pub fn containers(label: &str, value: &str) -> Result<Vec<Listed>> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// Where Podman stores images and containers.
+pub fn graph_root() -> Result<PathBuf> {
+    let output = quick(["info", "--format={{.Store.GraphRoot}}"])?;
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
 /// Ends and removes a container; that there is none is no error. One whose end Podman has not noted yet it refuses to
 /// remove ("container state improper"), for a moment.
 pub fn remove_container(name: &str) -> Result<()> {

@@ -89,7 +89,8 @@ fn an_agent_that_ends_badly_or_says_nothing_that_can_be_read_is_told_of() {
         // An exit code alone is no success, nor are words without one, nor a result that is an error.
         ("do: say Well.; exit 0", "execution", "could not finish"),
         (error, "execution", "It hurts."),
-        ("do: kill -KILL $$", "execution", "could not finish"),
+        // Seen from outside, that is as if its container were ended: it is continued, and does it again.
+        ("do: kill -KILL $$", "interrupted", "interrupted twice"),
     ] {
         last = world.go_on(&repo, &last, body);
         assert_told(&repo, &last, reason, sentence);

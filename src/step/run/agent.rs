@@ -27,10 +27,6 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Exit codes of what a signal ended: SIGKILL, SIGTERM.
-const KILLED: i32 = 137;
-const TERMINATED: i32 = 143;
-
 /// One attempt's particulars; a retry changes only what it must.
 struct Attempt<'a> {
     repo: &'a Repo,
@@ -310,7 +306,7 @@ impl Attempt<'_> {
         }
         let why = match code {
             process::OUT_OF_MEMORY => "was cut off (it ran out of the memory that its container has)",
-            KILLED | TERMINATED => "was cut off (its container was ended from outside)",
+            _ if ended.output.end.is_killed() => "was cut off (its container was ended from outside)",
             _ => return None,
         };
         ended.facts.results.is_empty().then_some(why)

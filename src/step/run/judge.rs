@@ -38,6 +38,10 @@ pub fn judge(seen: Seen) -> (State, Option<Failure>) {
         End::Exit(process::OUT_OF_MEMORY) if seen.facts.results.is_empty() => {
             failed(Reason::OutOfMemory, "the kernel ended it, since the container's memory was spent")
         }
+        // Such a run is continued, once.
+        end if end.is_killed() && seen.facts.results.is_empty() => {
+            failed(Reason::Interrupted, "its container was ended from outside, not for the first time")
+        }
         End::Exit(code) => match seen.facts.error() {
             Some(error) => failed(Reason::Execution, &error),
             None if !seen.facts.any && code == 0 => {

@@ -11,7 +11,7 @@ use crate::format::session::Session;
 use crate::format::task::{Failure, Reason};
 use crate::proxy::credentials::Masked;
 use crate::proxy::variables::variables;
-use crate::tool::image;
+use crate::tool::image::{self, DoesNotBuild};
 use crate::tool::source::{CONFIGURATION, Source};
 use anyhow::{Context, Error, Result, anyhow};
 use jiff::Timestamp;
@@ -52,7 +52,7 @@ pub fn prepare(
     let (environment, masked) = because(Reason::MissingSecret, variables(repo, &repository))?;
     because(Reason::Clone, workspace(repo, &source, session))?;
     let image_hash = because(Reason::Image, source.container_hash())?;
-    let image = because(Reason::Image, container_image(repo, &source, &image_hash, talk, give_up))?;
+    let image = container_image(repo, &source, &image_hash, talk, give_up).map_err(without_image)?;
     Ok(Prepared { repository, allowlist, image, image_hash, environment, masked })
 }
 
@@ -76,15 +76,24 @@ pub fn rebuild(
         image::forget(&repo.global, image_hash)?;
         container_image(repo, &Source::update(repo)?, image_hash, talk, give_up)
     };
-    because(Reason::Image, build())
+    build().map_err(without_image)
+}
+
+/// What keeps Podman from building is not the sender's to mend.
+fn without_image(error: Error) -> Unprepared {
+    unprepared(if error.is::<DoesNotBuild>() { Reason::Image } else { Reason::Internal }, error)
 }
 
 /// Turns an error into the task's failure.
 fn because<T>(reason: Reason, result: Result<T>) -> std::result::Result<T, Unprepared> {
-    result.map_err(|error| match Shortage::of(&error) {
+    result.map_err(|error| unprepared(reason, error))
+}
+
+fn unprepared(reason: Reason, error: Error) -> Unprepared {
+    match Shortage::of(&error) {
         Some(_) => Unprepared::Short(error),
         None => Unprepared::Failed(Failure { reason, detail: format!("{error:#}") }),
-    })
+    }
 }
 
 fn sandbox(

@@ -28,9 +28,11 @@ fn how_it_ended_and_what_it_said_decide_together() {
         (End::Exit(1), "empty-prompt", Failed, Some(Reason::Execution)),
         (End::Exit(1), "err401-retries1", Failed, Some(Reason::Execution)),
         (End::Exit(1), "max-turns", Failed, Some(Reason::Execution)),
-        (End::Exit(137), "kill-sigkill-tool", Failed, Some(Reason::Execution)),
+        // Continued before, and cut off again.
+        (End::Exit(137), "kill-sigkill-tool", Failed, Some(Reason::Interrupted)),
+        (End::Exit(137), "max-turns", Failed, Some(Reason::Execution)),
         (End::Exit(114), "kill-sigkill-tool", Failed, Some(Reason::OutOfMemory)),
-        (End::Exit(143), "kill-sigterm-api", Failed, Some(Reason::Execution)),
+        (End::Exit(143), "kill-sigterm-api", Failed, Some(Reason::Interrupted)),
         (End::Exit(127), "empty-prompt", Failed, Some(Reason::Execution)),
         (End::Exit(125), "empty-prompt", Failed, Some(Reason::Sandbox)),
         // Podman's own clock ran out, or the program inside ended with 255 itself.

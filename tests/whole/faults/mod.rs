@@ -1,6 +1,7 @@
 //! Faults put in on purpose: the process ended at each of its points, killed at any moment, the power cut, and what the
 //! machine can lack.
 
+mod build;
 mod disk;
 mod points;
 mod power;
@@ -71,6 +72,16 @@ impl Stage {
 
     fn run(&self, args: &[&str]) -> Ran {
         Ran::of(&self.airut(args).output().unwrap())
+    }
+
+    /// What is answered to a mail where this stands for Podman.
+    fn answer_by(&self, podman: &str) -> String {
+        fs::write(self.world.path("bin/podman"), podman).unwrap();
+        self.world.send(&self.repo, &self.world.letter(&self.repo, "Hello", "Please."));
+        self.settle().unwrap();
+        let answers = self.world.answers(&self.repo, 2);
+        let is_answer = |answer: &&Answer| !answer.header("Message-ID").unwrap().contains(".ack.");
+        answers.iter().find(is_answer).unwrap().text()
     }
 
     /// Runs a step and returns the points it reached.

@@ -1,9 +1,6 @@
 //! A container is ended from outside, and Podman does not remove it when it is told to.
 
-use crate::support::letter::Answer;
-use crate::support::world::{Setup, World};
 use crate::whole::faults::Stage;
-use std::fs;
 
 /// Its containers are killed `KILLED` times, and it refuses to remove them at the times that `REFUSED` names.
 const PODMAN: &str = r#"#!/bin/sh
@@ -26,20 +23,19 @@ esac
 
 /// What is answered to a mail with such a Podman.
 fn answer(killed: &str, refused: &str) -> String {
-    let stage = Stage::with(World::new(), &Setup::stand_in("#!/bin/sh\n"));
-    let podman = PODMAN.replace("KILLED", killed).replace("REFUSED", refused);
-    fs::write(stage.world.path("bin/podman"), podman).unwrap();
-    stage.world.send(&stage.repo, &stage.world.letter(&stage.repo, "Hello", "Please."));
-    stage.settle().unwrap();
-    let answers = stage.world.answers(&stage.repo, 2);
-    let is_answer = |answer: &&Answer| !answer.header("Message-ID").unwrap().contains(".ack.");
-    answers.iter().find(is_answer).unwrap().text()
+    Stage::new("", "").answer_by(&PODMAN.replace("KILLED", killed).replace("REFUSED", refused))
 }
 
 #[test]
 fn a_container_whose_end_podman_has_not_noted_yet_is_removed_later_and_its_task_goes_on() {
     let text = answer("1", "1 2");
     assert!(text.contains("was interrupted once on our side") && text.contains("the answer"), "{text}");
+}
+
+#[test]
+fn one_that_is_ended_from_outside_twice_is_left_where_it_is_and_its_sender_told_so() {
+    let text = answer("2", "");
+    assert!(text.contains("interrupted twice on our side") && !text.contains("137"), "{text}");
 }
 
 #[test]
