@@ -46,7 +46,9 @@ pub enum Notice {
         partial: bool,
     },
     /// Interrupted, continued, and interrupted again.
-    InterruptedTwice,
+    InterruptedTwice {
+        partial: bool,
+    },
     /// Interrupted once, and continued.
     Continued,
     /// Cut off before Claude had said a word.
@@ -172,7 +174,10 @@ impl fmt::Display for Notice {
             Self::AgentOutput => f.write_str("Claude Code ended without an answer that could be read. Reply to this mail to try again; what was done so far is kept."),
             Self::Stopped { partial: true } => f.write_str("This task was stopped, so the answer below is not finished. Reply to this mail to let the work go on."),
             Self::Stopped { partial: false } => f.write_str("This task was stopped before there was an answer. Reply to this mail to let the work go on."),
-            Self::InterruptedTwice => f.write_str("This task was interrupted twice on our side and has been left where it is. Reply to this mail to let the work go on."),
+            Self::InterruptedTwice { partial } => {
+                let below = if *partial { ", so the answer below is not finished" } else { " and has been left where it is" };
+                write!(f, "This task was interrupted twice on our side{below}. Reply to this mail to let the work go on.")
+            }
             Self::Continued => f.write_str("The work on this was interrupted once on our side, and was continued where it had stopped."),
             Self::BegunAgain => f.write_str("The work on this was interrupted once on our side before Claude had begun, and was started again."),
             Self::Parked { limit, until } => {

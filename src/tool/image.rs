@@ -114,7 +114,7 @@ fn lacks(output: &Output) -> Option<Shortage> {
         End::Exit(podman::PODMAN_FAILED) => Shortage::said(output.last_words()),
         _ => None,
     };
-    said.or_else(|| room::lacks(&podman::graph_root().ok()?))
+    said.or_else(|| room::lacks(Path::new(&podman::info("{{.Store.GraphRoot}}").ok()?)))
 }
 
 /// Forgets an image that Podman turned out not to have.

@@ -2,11 +2,14 @@
 //! No secret is ever among the arguments: what the container must know goes to its standard input.
 
 use crate::base::limits;
-use crate::disk::crash;
+use crate::disk::{crash, write};
 use crate::exec::program::{Output, Program};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -126,12 +129,6 @@ pub fn containers(label: &str, value: &str) -> Result<Vec<Listed>> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Where Podman stores images and containers.
-pub fn graph_root() -> Result<PathBuf> {
-    let output = quick(["info", "--format={{.Store.GraphRoot}}"])?;
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-}
-
 /// Ends and removes a container; that there is none is no error. One whose end Podman has not noted yet it refuses to
 /// remove ("container state improper"), for a moment.
 pub fn remove_container(name: &str) -> Result<()> {
@@ -185,6 +182,27 @@ pub fn remove_tree(path: &Path) -> Result<()> {
     }
     let path = path.as_os_str().to_string_lossy();
     quick(["unshare", "rm", "-rf", "--one-file-system", "--", &path]).map(drop)
+}
+
+/// Makes a directory ours again, as we made it, whatever mode or owner an agent gave it; that it is gone is no error.
+/// An agent cannot have put something else in its place.
+pub fn take_back(dir: &Path) -> Result<()> {
+    let found = match dir.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        found => found.with_context(|| format!("cannot look at {}", dir.display()))?,
+    };
+    let us = rustix::process::getuid();
+    let is_foreign = found.uid() != us.as_raw() && !us.is_root();
+    if is_foreign {
+        // Whoever is root to Podman is us.
+        quick(["unshare", "chown", "0:0", "--", &dir.as_os_str().to_string_lossy()])?;
+    }
+    if !is_foreign && found.mode() & 0o7777 == write::DIR_MODE {
+        return Ok(());
+    }
+    crash::effect("take back the directory")
+        .and_then(|()| std::fs::set_permissions(dir, Permissions::from_mode(write::DIR_MODE)))
+        .with_context(|| format!("cannot change the mode of {}", dir.display()))
 }
 
 /// What `podman info` says, by a Go template.

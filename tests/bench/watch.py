@@ -220,24 +220,48 @@ def memory():
         path.unlink()
 
 
+def fill(count):
+    """Old sessions: copies of one, without its workspace."""
+    sessions = DIR / "state/airut/bench/sessions"
+    one = next(sessions.iterdir())
+    parts = sorted(path.relative_to(one) for path in one.rglob("*") if path.relative_to(one).parts[0] != "workspace")
+    files = {part: (one / part).read_bytes() for part in parts if (one / part).is_file()}
+    for number in range(count):
+        session = sessions / f"{number:08x}"
+        session.mkdir()
+        for part in parts:
+            if part in files:
+                (session / part).write_bytes(files[part].replace(one.name.encode(), session.name.encode()))
+            else:
+                (session / part).mkdir()
+    os.sync()
+
+
+def rounds(relay, sink, watch, title):
+    new, replies = [], []
+    for number in range(ROUNDS):
+        name = f"{len(title)}.{number}"
+        time.sleep(0.5)
+        task, times = way(relay, sink, watch, f"new{name}", ["Subject: A question"])
+        new.append(times)
+        session = task.split(":")[1].split(".")[0]
+        time.sleep(0.5)
+        replies.append(way(relay, sink, watch, f"reply{name}", [
+            f"Subject: Re: [ID:{session}] A question", f"In-Reply-To: <airut.{session}.1.00aa@example.com>"])[1])
+    table(f"a new conversation{title}", new)
+    table(f"a reply to one{title}", replies)
+
+
 def latency():
     sink, relay = Sink(), Relay(int(PORTS["IMAP"]))
     configure(f'port = {relay.port}, tls = "none"', sink.port)
     watch = Watch()
     # The mirror and the image's stamp are made by the first mail.
-    task, _ = way(relay, sink, watch, "first", ["Subject: nothing"])
-    new, replies = [], []
-    for number in range(ROUNDS):
-        time.sleep(0.5)
-        task, times = way(relay, sink, watch, f"new{number}", ["Subject: A question"])
-        new.append(times)
-        session = task.split(":")[1].split(".")[0]
-        time.sleep(0.5)
-        replies.append(way(relay, sink, watch, f"reply{number}", [
-            f"Subject: Re: [ID:{session}] A question", f"In-Reply-To: <airut.{session}.1.00aa@example.com>"])[1])
+    way(relay, sink, watch, "first", ["Subject: nothing"])
+    rounds(relay, sink, watch, "")
+    fill(10_000)
+    rounds(relay, sink, watch, ", beside 10,000 old ones")
     watch.end()
-    table("a new conversation", new)
-    table("a reply to one", replies)
 
 
 memory()

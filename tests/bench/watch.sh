@@ -2,7 +2,8 @@
 # Measures `fetch --watch` beside a real Dovecot:
 #   - its memory when it has connected, after 100 mails, and after one of 15 MB
 #   - the way of a mail, from Dovecot's notice to the answer in the hands of an SMTP server, for a new conversation and for
-#     a reply: the chain of the systemd units, each step started when the one before it has something for it
+#     a reply: the chain of the systemd units, each step started when the one before it has something for it; then the
+#     same beside 10,000 old sessions
 #
 #   tests/bench/watch.sh [ROUNDS]      default 20; wants root, for the mail server, and a C compiler
 #

@@ -4,7 +4,6 @@ use crate::support::api::run;
 use crate::support::world::{Setup, World};
 use crate::whole::steps::{names, obedient};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 /// Every byte, and line ends of all kinds.
 fn bytes() -> Vec<u8> {
@@ -81,18 +80,24 @@ fn files_in_the_outbox_are_attached_once_and_then_taken_away() {
 }
 
 #[test]
-fn an_empty_outbox_stays_unless_its_mode_was_changed() {
+fn an_empty_outbox_stays_and_whatever_was_done_to_it_is_undone() {
     let world = World::with_containers();
     let repo = world.repo(&obedient());
-    let first = world.ask(&repo, "do: true");
-    let dir = repo.session(&first.session().unwrap());
-    let (outbox, kept) = (dir.join("outbox"), |number: u32| dir.join(format!("tasks/{number}/outbox")));
-    assert!(names(&outbox).is_empty() && !kept(1).exists());
-    let second = world.go_on(&repo, &first, "do: chmod 500 /outbox");
-    assert_eq!(fs::metadata(kept(2)).unwrap().permissions().mode() & 0o777, 0o500);
-    let third = world.go_on(&repo, &second, "do: echo fine >/outbox/fine.txt");
-    assert_eq!(names_of(&third), ["fine.txt"]);
-    assert!(names(&outbox).is_empty() && kept(3).join("fine.txt").exists());
+    let mut last = world.ask(&repo, "do: true");
+    let dir = repo.session(&last.session().unwrap());
+    for (number, change) in (2..).zip(["chmod 500", "chmod 0", "chown 7:7", "chmod 700"]) {
+        assert!(
+            names(&dir.join("outbox")).is_empty()
+                && !dir.join(format!("tasks/{}/outbox", number - 1)).exists()
+        );
+        last = world.go_on(&repo, &last, &format!("do: {change} /outbox"));
+        assert!(last.text().contains("Nothing was to be said."), "{change}: {}", last.text());
+    }
+    let change = "echo fine >/outbox/fine.txt; chown 7:7 /outbox; chmod 500 /outbox";
+    for _ in 0..2 {
+        last = world.go_on(&repo, &last, &format!("do: {change}"));
+        assert_eq!(names_of(&last), ["fine.txt"]);
+    }
 }
 
 #[test]

@@ -116,6 +116,11 @@ impl Letter<'_> {
             // That the file is attached, which it is not.
             notices.truncate(0);
         }
+        if self.task.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Interrupted) {
+            // That it was for the second time is said next.
+            let once = [Notice::Continued, Notice::BegunAgain].map(|notice| notice.to_string());
+            notices.retain(|notice| !once.contains(notice));
+        }
         match &self.task.failure {
             Some(failure) => notices.push(self.told(failure).to_string()),
             None if self.task.answer.is_none() && self.task.command.is_none() => {
@@ -147,7 +152,7 @@ impl Letter<'_> {
                 Notice::TimedOut { seconds: self.task.timeout_seconds.unwrap_or_default(), partial }
             }
             Reason::Stopped => Notice::Stopped { partial },
-            Reason::Interrupted => Notice::InterruptedTwice,
+            Reason::Interrupted => Notice::InterruptedTwice { partial },
             Reason::EmptyRequest => Notice::EmptyRequest,
             Reason::TooLarge => Notice::TooLarge { bytes: error.parse().unwrap_or_default() },
             Reason::Unreadable => Notice::Unreadable,

@@ -15,10 +15,9 @@ use crate::format::task::{Failure, Reason, State, Task};
 use crate::mail::notice::Notice;
 use crate::step::run::{Options, agent, park};
 use crate::tool::claude::Outage;
+use crate::tool::podman;
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
-use std::fs::Metadata;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// How long a task waits whose message is still being put in place.
@@ -240,11 +239,13 @@ fn release(repo: &Repo, id: &TaskId) -> Result<()> {
     repo.queue().advance(&Ticket::task(id.clone()), Stage::Running, Stage::Ready)
 }
 
-/// Takes what the agent put into `/outbox` away from it. By renaming alone: nothing in there is opened, and no link
-/// in there is followed.
+/// Takes what the agent put into `/outbox` away from it, if it did. By renaming alone: nothing in there is opened, and
+/// no link in there is followed.
 fn collect_outbox(repo: &Repo, dir: &SessionDir, number: u32) -> Result<()> {
     let (outbox, kept) = (dir.file("outbox"), dir.task_dir(number).join("outbox"));
-    if is_untouched(&outbox) {
+    // A directory that we may not write in cannot be moved.
+    podman::take_back(&outbox)?;
+    if std::fs::read_dir(&outbox).is_ok_and(|mut entries| entries.next().is_none()) {
         return Ok(());
     }
     if !kept.exists() {
@@ -256,14 +257,6 @@ fn collect_outbox(repo: &Repo, dir: &SessionDir, number: u32) -> Result<()> {
         join_directories(repo, &outbox, &kept)?;
     }
     write::create_dir(&outbox)
-}
-
-/// Empty, and with the mode that we gave it.
-fn is_untouched(dir: &Path) -> bool {
-    let is_as_made =
-        |found: Metadata| found.is_dir() && found.permissions().mode() & 0o7777 == write::DIR_MODE;
-    std::fs::symlink_metadata(dir).is_ok_and(is_as_made)
-        && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// The later file of one name is the one that counts.
