@@ -11,6 +11,7 @@ use crate::disk::repo::Repo;
 use crate::step::report::{Report, Trouble};
 use anyhow::Result;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -110,22 +111,18 @@ pub fn each<'a, T: Sync>(
     work: impl Fn(&Repo, &T) -> Result<Report> + Sync,
 ) -> Report {
     let mut all = Report::default();
+    let Some(((last, item), others)) = selected.split_last() else { return all };
+    let panicked = |_| Err(anyhow::anyhow!("airut itself failed (a panic)"));
     let results: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            selected.iter().map(|(repo, item)| (repo, scope.spawn(|| work(repo, item)))).collect();
-        threads
-            .into_iter()
-            .map(|(repo, thread)| {
-                let result =
-                    thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("airut itself failed (a panic)")));
-                (repo.name.clone(), result)
-            })
-            .collect()
+        let threads: Vec<_> = others.iter().map(|(repo, item)| scope.spawn(|| work(repo, item))).collect();
+        // It needs no thread of its own, nor the memory of one.
+        let last = catch_unwind(AssertUnwindSafe(|| work(last, item))).unwrap_or_else(panicked);
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).chain([last]).collect()
     });
-    for (name, result) in results {
+    for ((repo, _), result) in selected.iter().zip(results) {
         match result {
             Ok(report) => all.join(report),
-            Err(error) => all.troubles.push(Trouble { what: name.to_string(), error }),
+            Err(error) => all.troubles.push(Trouble { what: repo.name.to_string(), error }),
         }
     }
     all
