@@ -45,6 +45,17 @@ impl Shortage {
     #[must_use]
     pub fn said(words: &str) -> Option<Self> {
         let words = words.to_ascii_lowercase();
+        Self::known(|phrase| words.contains(phrase))
+    }
+
+    /// The one that its sentence ends with: for a program that repeats before it what somebody else wrote.
+    #[must_use]
+    pub fn said_last(words: &str) -> Option<Self> {
+        let words = words.trim_end().to_ascii_lowercase();
+        Self::known(|phrase| words.ends_with(phrase))
+    }
+
+    fn known(is_said: impl Fn(&str) -> bool) -> Option<Self> {
         let known = [
             ("no space left on device", Self::Room),
             ("disk quota exceeded", Self::Quota),
@@ -52,7 +63,7 @@ impl Shortage {
             ("too many open files", Self::Files),
             ("cannot allocate memory", Self::Memory),
         ];
-        known.into_iter().find(|(phrase, _)| words.contains(phrase)).map(|(_, shortage)| shortage)
+        known.into_iter().find(|(phrase, _)| is_said(phrase)).map(|(_, shortage)| shortage)
     }
 
     /// What the operator has to do.

@@ -74,7 +74,7 @@ pub fn ensure(
     let context = tempfile::tempdir().context("cannot make a directory for the build")?;
     export(context.path())?;
     let mut output = build(wanted, context.path(), old.is_some(), now, give_up)?;
-    if output.end.is_killed() {
+    if is_killed(&output) {
         talk.warn(&format!("{}: the build was ended from outside, building once more", wanted.repo));
         output = build(wanted, context.path(), old.is_some(), now, give_up)?;
     }
@@ -102,16 +102,22 @@ fn unbuilt(output: &Output) -> Error {
     if let Some(shortage) = lacks(output) {
         return Fault::short(shortage, format!("the image cannot be built: {}", output.last_words())).into();
     }
-    if output.end.is_killed() {
+    if is_killed(output) {
         return anyhow!("the build of the image was ended from outside, twice");
     }
     DoesNotBuild(why(output)).into()
 }
 
-/// Only Podman's own words count: what a Dockerfile prints can be anything.
+/// Whether the builder itself was ended. Of a step that was, it says so, and ends with the step's exit code.
+fn is_killed(output: &Output) -> bool {
+    output.end.is_killed() && !output.last_words().starts_with("Error:")
+}
+
+/// What the machine lacks, by the cause that Podman's last sentence ends with: before it stands what the Dockerfile has,
+/// which can be anything, and any exit code can be a step's.
 fn lacks(output: &Output) -> Option<Shortage> {
     let said = match output.end {
-        End::Exit(podman::PODMAN_FAILED) => Shortage::said(output.last_words()),
+        End::Exit(podman::PODMAN_FAILED) => Shortage::said_last(output.last_words()),
         _ => None,
     };
     said.or_else(|| room::lacks(Path::new(&podman::info("{{.Store.GraphRoot}}").ok()?)))

@@ -237,16 +237,16 @@ def fill(count):
     os.sync()
 
 
-def rounds(relay, sink, watch, title):
+def rounds(relay, sink, watch, kind, title):
     new, replies = [], []
     for number in range(ROUNDS):
-        name = f"{len(title)}.{number}"
+        name = f"{kind}{number}"
         time.sleep(0.5)
-        task, times = way(relay, sink, watch, f"new{name}", ["Subject: A question"])
+        task, times = way(relay, sink, watch, f"new.{name}", ["Subject: A question"])
         new.append(times)
         session = task.split(":")[1].split(".")[0]
         time.sleep(0.5)
-        replies.append(way(relay, sink, watch, f"reply{name}", [
+        replies.append(way(relay, sink, watch, f"reply.{name}", [
             f"Subject: Re: [ID:{session}] A question", f"In-Reply-To: <airut.{session}.1.00aa@example.com>"])[1])
     table(f"a new conversation{title}", new)
     table(f"a reply to one{title}", replies)
@@ -258,9 +258,9 @@ def latency():
     watch = Watch()
     # The mirror and the image's stamp are made by the first mail.
     way(relay, sink, watch, "first", ["Subject: nothing"])
-    rounds(relay, sink, watch, "")
+    rounds(relay, sink, watch, "alone", "")
     fill(10_000)
-    rounds(relay, sink, watch, ", beside 10,000 old ones")
+    rounds(relay, sink, watch, "beside", ", beside 10,000 old ones")
     watch.end()
 
 

@@ -46,10 +46,25 @@ fn without_room_for_it_the_task_waits_until_there_is_some() {
     assert!(answers.iter().any(|answer| answer.text().contains("the answer")));
 }
 
+/// What Podman 4.3 says of Dockerfiles that fail with another's words and exit codes.
 #[test]
-fn what_a_dockerfile_prints_is_not_taken_for_the_machines_word() {
-    let text = stage(&[&format!("{FULL} 1")]).answer_by(PODMAN);
-    assert!(text.contains("mend `.airut/container/Dockerfile`"), "{text}");
+fn what_stands_in_a_dockerfile_is_not_taken_for_the_machines_word() {
+    for (code, last) in [
+        (1, "no space left on device"),
+        (125, "Error: building at STEP \"RUN echo no space left on device; exit 125\": exit status 125"),
+        (
+            125,
+            "Error: building at STEP \"FOO: \": Build error: Unknown instruction: \"FOO:\" Original:\"FOO: no space left on device\"}",
+        ),
+        (
+            125,
+            "Error: building at STEP \"COPY missing: no space left on device /\": copier: stat: \"/missing:\": no such file or directory",
+        ),
+        (137, "Error: building at STEP \"RUN exit 137\": exit status 137"),
+    ] {
+        let text = stage(&[&format!("echo '{last}' >&2; exit {code}")]).answer_by(PODMAN);
+        assert!(text.contains("mend `.airut/container/Dockerfile`"), "{last}: {text}");
+    }
 }
 
 #[test]
